@@ -1,0 +1,82 @@
+"""One stage in a process of its own: `python -m pipelines.job JOB.json`.
+
+A job file holds {stage, options, warehouse, receipt}. The job writes the receipt (temporary name, then rename) and
+prints one JSON line per progress step on stdout. It ends with 0 when done, 3 when rejects passed the limit, else 1
+with {"error": ...} as the last line of stdout.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from pipelines.config import explain
+from warehouse.errors import ConfigError, RewardDanceError
+
+DONE, FAILED, OVER_LIMIT = 0, 1, 3
+
+
+def run_stage_config(stage: str, options: Mapping[str, Any], warehouse_url: str) -> Any:
+    """The receipt of `module:ConfigClass` run with `options`; ConfigError where class or options do not fit."""
+    from warehouse import open_warehouse
+
+    module_name, class_name = stage.split(":")
+    module = importlib.import_module(module_name)
+    try:
+        config = getattr(module, class_name)(**options)
+    except ValidationError as error:
+        raise ConfigError(explain(error), where=stage, hint="an unknown key is an error, not a silent default") from error
+    with open_warehouse(warehouse_url) as warehouse:
+        return module.run(config, warehouse)
+
+
+def error_document(error: BaseException) -> dict[str, Any]:
+    """{"error": {type, message, where, hint}} of any exception."""
+    known = isinstance(error, RewardDanceError)
+    return {"error": {"type": type(error).__name__, "message": error.message if known else str(error),
+                      "where": error.where if known else "", "hint": error.hint if known else ""}}
+
+
+def write_json(path: Path, document: Any) -> None:
+    """`document` at `path`, all of it or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(document, indent=1, default=str), encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def _print_progress(done: int, total: int, note: str = "") -> None:
+    print(json.dumps({"done": done, "total": total, "note": note}), flush=True)
+
+
+def execute(job: Mapping[str, Any]) -> int:
+    """Runs one job in this process and writes its receipt; returns the exit code."""
+    from warehouse.stage import on_progress
+
+    on_progress(_print_progress)
+    receipt = run_stage_config(job["stage"], job["options"], job["warehouse"])
+    write_json(Path(job["receipt"]), {"key": job["key"], "receipt": receipt.model_dump(mode="json")})
+    return OVER_LIMIT if receipt.over_limit else DONE
+
+
+def main(arguments: list[str]) -> int:
+    """Entry point; the only argument is the job file."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    try:
+        return execute(json.loads(Path(arguments[0]).read_text(encoding="utf-8")))
+    except Exception as error:
+        traceback.print_exc()
+        print(json.dumps(error_document(error)), flush=True)
+        return FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,46 @@
+"""What a person watches while a run goes on: one rich line a stage with its count and the time left."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
+
+
+class RunProgress:
+    """Progress of a run on stderr; without a terminal, one plain line when a stage starts and ends."""
+
+    def __init__(self, stages: int) -> None:
+        self.console = Console(stderr=True)
+        self.bar = Progress(SpinnerColumn(), TextColumn("{task.description:<34}"), BarColumn(bar_width=24),
+                            MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
+                            console=self.console, disable=not sys.stderr.isatty())
+        self.total = self.bar.add_task("whole loop", total=stages, note="")
+        self.tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> RunProgress:
+        self.bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.bar.stop()
+
+    def started(self, name: str, title: str) -> None:
+        """A stage's job has started."""
+        self.tasks[name] = self.bar.add_task(title, total=None, note="")
+        if self.bar.disable:
+            self.console.print(f"  start  {title}", highlight=False)
+
+    def step(self, name: str, done: int, total: int, note: str) -> None:
+        """`done` of `total` items of a running stage."""
+        self.bar.update(self.tasks[name], completed=done, total=total or None, note=note)
+
+    def finished(self, name: str, title: str, seconds: float, changed: bool) -> None:
+        """A stage has its receipt; `changed` False means that there was nothing to do."""
+        if name in self.tasks:
+            self.bar.remove_task(self.tasks.pop(name))
+        self.bar.advance(self.total)
+        state = f"{seconds:6.1f} s" if changed else "unchanged"
+        self.console.print(f"  [green]done[/green]   {title:<40} {state}", highlight=False)
