@@ -24,17 +24,20 @@ SOURCE_ROOT = Path(__file__).resolve().parent.parent
 
 
 class StageEntry(BaseModel):
-    """One stage of a run: `name` is unique, `stage` is `module:ConfigClass`, `after` names what it waits for."""
+    """One stage of a run: `name` is unique, `stage` is `module:ConfigClass`, `after` names what it waits for.
+
+    `files` are read from outside the warehouse; `summary` maps a dotted key of summary.json to an output of the stage.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     stage: str = Field(pattern=r"^[a-z_.0-9]+:[A-Za-z_]+$")
     title: str = ""
-    group: str = ""
     after: tuple[str, ...] = ()
     options: dict[str, Any] = Field(default_factory=dict)
     files: tuple[str, ...] = ()
+    summary: dict[str, str] = Field(default_factory=dict)
 
 
 class RunConfig(BaseModel):

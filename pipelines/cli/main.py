@@ -1,0 +1,43 @@
+"""`rewarddance`: the commands and what they share.
+
+Owns names, help, `--json`, exit codes and errors. Every command imports what it needs when it runs, so that `--help`
+answers at once. Exit codes: 0 done, 1 failed, 2 wrong usage or config, 3 good rows committed but rejects over the limit.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+import typer
+
+from pipelines.cli import annotate, dataset, generate, loop, prompts, train
+
+app = typer.Typer(help="Human preference data, generative reward models and generator alignment as one versioned loop.",
+                  no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app.add_typer(prompts.app, name="prompts", help="Prompt sets: import them from files.")
+app.add_typer(generate.app, name="generate", help="Candidates: generate them, or take in files made elsewhere.")
+app.add_typer(annotate.app, name="annotate", help="Pairs, votes, consensus and agreement.")
+app.add_typer(dataset.app, name="dataset", help="Preference data: import, build, list and show versions.")
+app.add_typer(train.app, name="rm", help="The reward model: train, evaluate, score.")
+for command in (loop.demo, loop.run, loop.align, loop.report, loop.doctor, loop.sql):
+    app.command()(command)
+
+
+def main() -> None:
+    """Entry point of the script `rewarddance`."""
+    try:
+        code = app(standalone_mode=False)
+    except click.UsageError as error:
+        from pipelines.cli.output import fail
+
+        code = fail(error, code=2)
+    except click.exceptions.Exit as error:
+        code = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        code = 130
+    except Exception as error:
+        from pipelines.cli.output import exit_code, fail
+
+        code = fail(error, code=exit_code(error))
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,76 @@
+"""What commands print: one JSON document with `--json`, else a short table; errors in one shape."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from warehouse.errors import ConfigError, RejectLimitError
+
+
+def wants_json() -> bool:
+    """True where `--json` stands on the command line (also when its parsing failed)."""
+    return "--json" in sys.argv[1:]
+
+
+def exit_code(error: BaseException) -> int:
+    """The exit code of an error: 2 wrong config, 3 rejects over the limit, else 1."""
+    return 2 if isinstance(error, ConfigError) else 3 if isinstance(error, RejectLimitError) else 1
+
+
+def fail(error: BaseException, *, code: int) -> int:
+    """Prints `error` ({"error": ...} on stdout with --json, else lines on stderr) and returns `code`."""
+    from pipelines.job import error_document
+
+    document = error_document(error)
+    text = document["error"]
+    if not text["message"]:
+        text["message"] = getattr(error, "format_message", lambda: type(error).__name__)()
+    if wants_json():
+        print(json.dumps(document, default=str))
+    else:
+        where = f" (at {text['where']})" if text["where"] else ""
+        print(f"error: {text['message']}{where}", file=sys.stderr)
+        if text["hint"]:
+            print(f"hint:  {text['hint']}", file=sys.stderr)
+    return code
+
+
+def emit(document: Mapping[str, Any] | list[Any], as_json: bool) -> None:
+    """Prints a document: JSON, or `key  value` lines and one line a row."""
+    if as_json:
+        print(json.dumps(document, default=str))
+        return
+    if isinstance(document, Mapping):
+        for key, value in document.items():
+            print(f"{key:<20} {_short(value)}")
+    else:
+        for row in document:
+            print("  ".join(f"{key}={_short(value)}" for key, value in row.items()))
+
+
+def _short(value: Any) -> str:
+    return json.dumps(value, default=str) if isinstance(value, dict | list) else str(value)
+
+
+def receipt_document(receipt: Any, *, keep: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A stage's receipt as the answer of a command: stage, changed, outputs and counts on one level."""
+    body = receipt.model_dump(mode="json")
+    counts = {**{name: 0 for name in keep}, **body["counts"]}
+    rejected = body["rejected"]
+    counts["rejects"] = sum(rejected.values())
+    return {"stage": body["stage"], "changed": body["changed"], "seconds": body["seconds"], **body["outputs"], **counts,
+            "rejects_by_reason": rejected, "over_limit": body["over_limit"]}
+
+
+def finish(receipt: Any, as_json: bool, *, keep: tuple[str, ...] = (), fail_if_unchanged: bool = False) -> None:
+    """Prints a receipt and leaves with 3 (over limit), 4 (unchanged and asked for) or 0."""
+    import typer
+
+    emit(receipt_document(receipt, keep=keep), as_json)
+    if receipt.over_limit:
+        raise typer.Exit(3)
+    if fail_if_unchanged and not receipt.changed:
+        raise typer.Exit(4)

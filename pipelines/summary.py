@@ -1,0 +1,71 @@
+"""summary.json: the run in numbers, with every key always there (null where a run has no such stage).
+
+Counts are read from the warehouse; everything else is what a stage's receipt says, placed by the `summary` mapping
+of its entry in the run config. No number is computed here.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pipelines.plan import Plan
+from warehouse import Warehouse, open_warehouse
+
+_ALIGNED = ("gold_before", "gold_after", "gain_ci_low", "gain_ci_high", "proxy_before", "proxy_after", "spread_first",
+            "spread_last", "n_prompts")
+_INTERVALS = ("accuracy_id", "accuracy_ood", "accuracy_pretrained", "gain_over_pretrained")
+
+
+def skeleton() -> dict[str, Any]:
+    """All keys of the document, empty."""
+    interval = {"value": None, "n": None, "ci_low": None, "ci_high": None}
+    placebo = {"accuracy_taste": None, "gold_gain": None}
+    return {
+        "name": "", "taste": "", "seconds": {}, "counts": {}, "agreement": {"alpha": {}},
+        "dataset": {"name": None, "version": None, "hash": None, "samples": {}},
+        "rm": {**{key: dict(interval) for key in _INTERVALS}, "flip_rate": None, "ece": None},
+        "placebo": {"shuffled_votes": dict(placebo), "no_votes": dict(placebo)},
+        "alignment": {kind: dict.fromkeys(_ALIGNED) for kind in ("image", "video")},
+        "search": {"1": None, "4": None, "16": None}, "report": None,
+    }
+
+
+def place(document: dict[str, Any], dotted: str, value: Any) -> None:
+    """Sets `document["a"]["b"]` for the key `a.b`, making mappings on the way."""
+    *parents, last = dotted.split(".")
+    for key in parents:
+        document = document.setdefault(key, {})
+    document[last] = value
+
+
+def counts(warehouse: Warehouse) -> dict[str, Any]:
+    """How many rows of each noun the warehouse holds."""
+    tables = {name: warehouse.rows(f"SELECT count(*) AS n FROM {name}")[0]["n"] for name in ("prompts", "pairs", "rejects")}
+    kinds = {row["kind"]: row["n"] for row in warehouse.rows(
+        "SELECT m.kind, count(*) AS n FROM candidates c JOIN media m USING (media_id) GROUP BY 1")}
+    votes = warehouse.rows("SELECT count(*) AS n FROM votes WHERE NOT coalesce(deleted, false)")[0]["n"]
+    return {"prompts": tables["prompts"], "candidates": {"images": kinds.get("image", 0), "clips": kinds.get("video", 0)},
+            "pairs": tables["pairs"], "votes": votes, "rejects": tables["rejects"]}
+
+
+def summarise(plan: Plan) -> dict[str, Any]:
+    """The document of a finished run."""
+    document = skeleton()
+    document["name"], document["taste"] = plan.config.name, plan.config.taste
+    for entry in plan.config.stages:
+        receipt = plan.receipts[entry.name]
+        document["seconds"][entry.name] = round(receipt["seconds"], 2)
+        for dotted, output in entry.summary.items():
+            place(document, dotted, receipt["outputs"].get(output, receipt["counts"].get(output)))
+    with open_warehouse(plan.warehouse_url) as warehouse:
+        document["counts"] = counts(warehouse)
+    document["warehouse"] = plan.warehouse_url
+    return document
+
+
+def read_summary(path: Path) -> dict[str, Any]:
+    """A summary.json as written."""
+    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return document
