@@ -33,16 +33,17 @@ def run_stage_config(stage: str, options: Mapping[str, Any], warehouse_url: str)
     try:
         config = getattr(module, class_name)(**options)
     except ValidationError as error:
-        raise ConfigError(explain(error), where=stage, hint="an unknown key is an error, not a silent default") from error
+        raise ConfigError(explain(error), where=stage, hint="keys are those of the config class") from error
     with open_warehouse(warehouse_url) as warehouse:
         return module.run(config, warehouse)
 
 
 def error_document(error: BaseException) -> dict[str, Any]:
     """{"error": {type, message, where, hint}} of any exception."""
-    known = isinstance(error, RewardDanceError)
-    return {"error": {"type": type(error).__name__, "message": error.message if known else str(error),
-                      "where": error.where if known else "", "hint": error.hint if known else ""}}
+    message, where, hint = str(error), "", ""
+    if isinstance(error, RewardDanceError):
+        message, where, hint = error.message, error.where, error.hint
+    return {"error": {"type": type(error).__name__, "message": message, "where": where, "hint": hint}}
 
 
 def write_json(path: Path, document: Any) -> None:

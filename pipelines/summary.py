@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pipelines.config import RunConfig
 from pipelines.plan import Plan
 from warehouse import Warehouse, open_warehouse
 
@@ -50,6 +51,11 @@ def counts(warehouse: Warehouse) -> dict[str, Any]:
             "pairs": tables["pairs"], "votes": votes, "rejects": tables["rejects"]}
 
 
+def is_simulated(config: RunConfig) -> bool:
+    """True where any stage of the run is, or names a plug-in of, the simulated world."""
+    return any("simulation." in entry.stage or "simulation." in str(entry.options) for entry in config.stages)
+
+
 def summarise(plan: Plan) -> dict[str, Any]:
     """The document of a finished run."""
     document = skeleton()
@@ -62,6 +68,7 @@ def summarise(plan: Plan) -> dict[str, Any]:
     with open_warehouse(plan.warehouse_url) as warehouse:
         document["counts"] = counts(warehouse)
     document["warehouse"] = plan.warehouse_url
+    document["simulated"] = is_simulated(plan.config)
     return document
 
 
