@@ -43,7 +43,11 @@ class InvalidInputError(PermanentError, ValueError):
 
 
 class MediaError(InvalidInputError):
-    """Bytes that are not the picture or clip they claim to be, or that pass a limit."""
+    """Bytes that are not the picture or clip they claim to be, or that pass a limit; `reason` is a short code."""
+
+    def __init__(self, message: str, *, reason: str = "not_media", where: str = "", hint: str = "") -> None:
+        super().__init__(message, where=where, hint=hint)
+        self.reason = reason
 
 
 class NotFoundError(PermanentError, LookupError):

@@ -37,12 +37,12 @@ def _recipe(name: str, seed: int, steps: int, batch: int, config: FlowConfig) ->
         assert isinstance(model, FlowTransformer)
         return flow_loss(model, x_0, tokenize([spec.text() for spec in drawn]), torch.Generator().manual_seed(step))
 
-    return Recipe(name, seed, steps, 2e-3, 200, lambda: FlowTransformer(config), loss, average=0.995)
+    return Recipe(name, seed, steps, 1.5e-3, 300, lambda: FlowTransformer(config), loss, average=0.995)
 
 
 def image_recipe() -> Recipe:
-    return _recipe("generator_image", seed=11, steps=3000, batch=40, config=IMAGE_FLOW)
+    return _recipe("generator_image", seed=11, steps=5000, batch=64, config=IMAGE_FLOW)
 
 
 def clip_recipe() -> Recipe:
-    return _recipe("generator_clip", seed=12, steps=2000, batch=24, config=CLIP_FLOW)
+    return _recipe("generator_clip", seed=12, steps=4000, batch=32, config=CLIP_FLOW)

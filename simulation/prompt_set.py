@@ -1,0 +1,43 @@
+"""The simulated world's prompts as rows for the prompt stage, in an order fixed by hash.
+
+`image_prompts(limit)` and `clip_prompts(limit)` are the plug-ins that a configuration names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from simulation.scenes import PromptSpec, clip_specs, image_specs
+from warehouse.hashing import content_id
+
+
+def _kind(spec: PromptSpec) -> str:
+    if spec.motion:
+        return "motion"
+    if spec.relation:
+        return "relation"
+    group = spec.groups[0]
+    return "count" if group.count > 1 else "size" if group.size else "single"
+
+
+def _take(specs: Iterable[PromptSpec], task: str, media_kind: str, limit: int) -> list[dict[str, Any]]:
+    """The first `limit` by hash, in turn from each kind of prompt so that every kind is there; 0 = all."""
+    by_kind: dict[str, list[PromptSpec]] = {}
+    for spec in sorted(specs, key=lambda item: content_id("simulated prompt", item.text())):
+        by_kind.setdefault(_kind(spec), []).append(spec)
+    longest = max(len(group) for group in by_kind.values())
+    turns = [group[index] for index in range(longest) for group in by_kind.values() if index < len(group)]
+    return [{"text": spec.text(), "task": task, "media_kind": media_kind, "source": "simulation",
+             "source_item": spec.text(), "domain": spec.domain, "tags": {"kind": _kind(spec)}}
+            for spec in turns[: limit or None]]
+
+
+def image_prompts(limit: int = 0) -> list[dict[str, Any]]:
+    """Prompt rows of the image world."""
+    return _take(image_specs(), "t2i", "image", limit)
+
+
+def clip_prompts(limit: int = 0) -> list[dict[str, Any]]:
+    """Prompt rows of the clip world."""
+    return _take(clip_specs(), "t2v", "video", limit)

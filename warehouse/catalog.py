@@ -1,0 +1,211 @@
+"""The catalog: DuckLake tables behind MERGE, transactions under an inter-process lock, and reads.
+
+Embedded form: a folder with a SQLite catalog in WAL mode, Parquet data files and the media store. Commits of all
+processes go one after the other through a file lock; a kill between commit and acknowledgement leaves whole commits
+that nobody acknowledged, so every write is idempotent. The extensions come as wheels and are loaded from
+site-packages: nothing is downloaded at run time.
+
+Left out on purpose: what rows mean (records.py), media bytes (media/), dataset versions (datasets/).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+from filelock import FileLock
+
+from warehouse import migrate
+from warehouse.errors import ConfigError, DiskFullError, NotFoundError, RewardDanceError
+from warehouse.hashing import canonical_json
+from warehouse.media.store import MediaStore
+from warehouse.tables import KEYS, MUTABLE, VOLATILE_COLUMNS
+
+_LOCK_TIMEOUT_S = 300.0
+_NO_ROOM = re.compile(r"no space left|disk (is )?full|could not write", re.IGNORECASE)
+
+
+def _load(connection: duckdb.DuckDBPyConnection, extension: str) -> None:
+    """LOAD a DuckDB extension from its wheel."""
+    spec = importlib.util.find_spec(f"duckdb_extension_{extension}")
+    if spec is None or spec.origin is None:
+        raise ConfigError(f"the wheel duckdb-extension-{extension.replace('_', '-')} is not installed", hint="make setup")
+    folder = Path(spec.origin).parent / "extensions" / f"v{duckdb.__version__}"
+    connection.execute(f"LOAD '{folder / extension}.duckdb_extension'")
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+class Warehouse:
+    """One open warehouse. Several processes may open the same folder; one object belongs to one thread."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+        self.url = str(self.root)
+        self.root.mkdir(parents=True, exist_ok=True)
+        self.media = MediaStore(self.root / "media")
+        self._lock = FileLock(self.root / "commit.lock", timeout=_LOCK_TIMEOUT_S)
+        self._depth = 0
+        self._connection = duckdb.connect(config={"threads": os.cpu_count() or 1})
+        for extension in ("ducklake", "sqlite_scanner"):
+            _load(self._connection, extension)
+        with self._lock:
+            self._connection.execute(
+                f"ATTACH 'ducklake:sqlite:{str(self.root / 'catalog.sqlite').replace(chr(39), chr(39) * 2)}' AS lake "
+                f"(DATA_PATH {_quoted(self.root / 'data')}, META_JOURNAL_MODE 'WAL', META_BUSY_TIMEOUT 30000)"
+            )
+            self._connection.execute("USE lake")
+            migrate.apply(self._connection, where=self.url)
+        self._columns = self._read_columns()
+
+    def __enter__(self) -> Warehouse:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the connection; the object cannot be used after."""
+        self._connection.close()
+
+    def _read_columns(self) -> dict[str, dict[str, str]]:
+        columns: dict[str, dict[str, str]] = {}
+        query = "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE database_name = 'lake'"
+        for table, column, kind in self._connection.execute(query).fetchall():
+            columns.setdefault(table, {})[column] = kind
+        return columns
+
+    def table(self, sql: str, params: Sequence[Any] = ()) -> pa.Table:
+        """Result of a query as an Arrow table, at the latest snapshot."""
+        return self._connection.execute(sql, list(params)).to_arrow_table()
+
+    def rows(self, sql: str, params: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """Result of a query as dictionaries; for results that fit in memory comfortably."""
+        cursor = self._connection.execute(sql, list(params))
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def snapshot(self) -> int:
+        """DuckLake's catalog-wide snapshot id; moves with every commit and stays out of every content id."""
+        return int(self._connection.execute("SELECT max(snapshot_id) FROM ducklake_snapshots('lake')").fetchall()[0][0])
+
+    @contextmanager
+    def commit(self, message: str = "") -> Iterator[None]:
+        """Several writes as one transaction under the lock; all of them or none. Nesting joins the outer one."""
+        if self._depth:
+            yield
+            return
+        with self._lock:
+            self._depth = 1
+            self._connection.execute("BEGIN")
+            try:
+                yield
+                if message:
+                    self._connection.execute("CALL ducklake_set_commit_message('lake', 'rewarddance', ?)", [message])
+                self._connection.execute("COMMIT")
+            except BaseException as error:
+                self._rollback()
+                if isinstance(error, (duckdb.Error, OSError)) and _NO_ROOM.search(str(error)):
+                    raise DiskFullError(f"no room left while writing: {error}", where=self.url,
+                                        hint="free some space and run the same command again") from error
+                raise
+            finally:
+                self._depth = 0
+
+    def _rollback(self) -> None:
+        try:
+            self._connection.execute("ROLLBACK")
+        except duckdb.Error:
+            # The transaction died with the failed statement; there is nothing left to roll back.
+            return
+
+    def _arrow(self, table: str, rows: Iterable[Mapping[str, Any]], run_id: str) -> pa.Table:
+        columns = self._columns[table]
+        materialised = list(rows)
+        unknown = {name for row in materialised for name in row} - set(columns)
+        if unknown:
+            raise ConfigError(f"no such columns in {table}: {sorted(unknown)}", where=f"merge into {table}")
+        arrays = {name: [row.get(name) for row in materialised] for name in columns}
+        if run_id and "run_id" in columns:
+            arrays["run_id"] = [value or run_id for value in arrays["run_id"]]
+        return pa.table({name: pa.array(values) for name, values in arrays.items()})
+
+    def merge(self, table: str, rows: Iterable[Mapping[str, Any]] | pa.Table, *, run_id: str = "") -> int:
+        """Idempotent write on the table's key; returns how many rows are new.
+
+        A row whose key is there is left as it is, except in mutable tables, where it is updated if it differs. Rows
+        that repeat a key within the call count once, the last one wins. Columns not given become NULL.
+        """
+        if table not in KEYS:
+            raise NotFoundError(f"no table {table!r}", hint=f"one of {', '.join(sorted(KEYS))}")
+        incoming = rows if isinstance(rows, pa.Table) else self._arrow(table, rows, run_id)
+        if incoming.num_rows == 0:
+            return 0
+        with self.commit():
+            return self._merge_arrow(table, incoming)
+
+    def _merge_arrow(self, table: str, incoming: pa.Table) -> int:
+        key, columns = KEYS[table], self._columns[table]
+        given = [name for name in columns if name in incoming.column_names]
+        selected = ", ".join(f"CAST({name} AS {columns[name]}) AS {name}" for name in given)
+        names = ", ".join(key)
+        self._connection.register("incoming_rows", incoming)
+        try:
+            self._connection.execute(
+                f"CREATE OR REPLACE TEMP TABLE merge_rows AS SELECT {selected} FROM (SELECT *, row_number() OVER () AS rn "
+                f"FROM incoming_rows) QUALIFY row_number() OVER (PARTITION BY {names} ORDER BY rn DESC) = 1 ORDER BY rn"
+            )
+            match = " AND ".join(f"t.{name} = s.{name}" for name in key)
+            new = int(self._connection.execute(
+                f"SELECT count(*) FROM merge_rows s ANTI JOIN {table} t ON {match}").fetchall()[0][0])
+            self._execute_merge(table, key, given, match, new)
+        finally:
+            self._connection.unregister("incoming_rows")
+            self._connection.execute("DROP TABLE IF EXISTS merge_rows")
+        return new
+
+    def _execute_merge(self, table: str, key: tuple[str, ...], given: list[str], match: str, new: int) -> None:
+        changing = [name for name in given if name not in key] if table in MUTABLE else []
+        if changing:
+            pairs = ", ".join(f"{name} = s.{name}" for name in changing)
+            differs = " OR ".join(f"t.{name} IS DISTINCT FROM s.{name}" for name in changing)
+            self._connection.execute(f"UPDATE {table} t SET {pairs} FROM merge_rows s WHERE {match} AND ({differs})")
+        if new:
+            listed = ", ".join(given)
+            self._connection.execute(
+                f"INSERT INTO {table} ({listed}) SELECT {', '.join('s.' + n for n in given)} FROM merge_rows s "
+                f"ANTI JOIN {table} t ON {match}")
+
+    def digest(self, sql: str, params: Sequence[Any] = ()) -> str:
+        """SHA-256 over a query's rows whatever their order, without columns that say when or by which run."""
+        result = self.table(sql, params)
+        keep = [name for name in sorted(result.column_names) if name not in VOLATILE_COLUMNS]
+        lines = sorted(canonical_json([_plain(row[name]) for name in keep]) for row in result.select(keep).to_pylist())
+        return hashlib.sha256("\n".join([canonical_json(keep), *lines]).encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """JSON-ready form of one cell."""
+    return value if isinstance(value, (str, int, float, bool, list, dict, type(None))) else str(value)
+
+
+def open_warehouse(url: str) -> Warehouse:
+    """Open a warehouse folder, making it if absent; raises ConfigError for a URL this build cannot serve."""
+    if "://" in url:
+        raise ConfigError(f"only a local folder can be a warehouse in this version, got {url!r}", hint="give a folder")
+    try:
+        return Warehouse(Path(url))
+    except RewardDanceError:
+        raise
+    except OSError as error:
+        raise ConfigError(f"cannot open the warehouse: {error}", where=url) from error

@@ -1,0 +1,47 @@
+"""Content ids: the one place that says how bytes, rows and texts become hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import unicodedata
+from typing import Any
+
+Part = str | int | float | bytes | bool | None
+
+
+def sha256_hex(data: bytes) -> str:
+    """64 hex digits of SHA-256."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no spaces; NaN and infinity raise ValueError, since equal rows must hash equally."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def canonical_text(text: str) -> str:
+    """NFKC, casefolded, runs of white space collapsed: two prompts that read the same are the same."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def _encode(part: Part) -> bytes:
+    """Type letter, length, bytes: no two different part lists share an encoding."""
+    if part is None:
+        tag, body = b"n", b""
+    elif isinstance(part, bool):
+        tag, body = b"b", b"1" if part else b"0"
+    elif isinstance(part, int):
+        tag, body = b"i", str(part).encode()
+    elif isinstance(part, float):
+        tag, body = b"f", repr(part).encode()
+    elif isinstance(part, bytes):
+        tag, body = b"y", part
+    else:
+        tag, body = b"s", part.encode("utf-8", "surrogatepass")
+    return tag + len(body).to_bytes(8, "big") + body
+
+
+def content_id(*parts: Part) -> str:
+    """32 hex digits that depend on every part, its type and its place."""
+    return hashlib.sha256(b"".join(_encode(part) for part in parts)).hexdigest()[:32]

@@ -1,0 +1,1 @@
+"""Media bytes: probing before decoding, a content-addressed store, safe decoding, deterministic encoding."""

@@ -1,0 +1,49 @@
+"""Bytes -> RGB pixels, after the same limits as probing."""
+
+from __future__ import annotations
+
+import io
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from warehouse.errors import MediaError
+from warehouse.media.probe import MediaLimits
+
+
+def decode_image(data: bytes) -> NDArray[np.uint8]:
+    """uint8 [H, W, 3]; raises MediaError where the bytes are no whole picture."""
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            if picture.width * picture.height > MediaLimits().pixels:
+                raise MediaError(f"{picture.width} x {picture.height} pixels", reason="too_many_pixels")
+            return np.asarray(picture.convert("RGB"), dtype=np.uint8)
+    except UnidentifiedImageError as error:
+        raise MediaError(f"not a picture: {error}", reason="not_media") from error
+    except (OSError, SyntaxError) as error:
+        raise MediaError(f"the picture cannot be read to its end: {error}", reason="truncated") from error
+
+
+def decode_frames(data: bytes, max_frames: int | None = None) -> tuple[NDArray[np.uint8], list[float]]:
+    """Frames uint8 [T, H, W, 3] and their times in seconds; a picture is one frame at 0.
+
+    `max_frames` takes that many, evenly spread from the first to the last.
+    """
+    try:
+        return decode_image(data)[None], [0.0]
+    except MediaError as error:
+        if error.reason != "not_media":
+            raise
+    try:
+        with av.open(io.BytesIO(data), mode="r") as container:
+            stream = container.streams.video[0]
+            frames = [(frame.to_ndarray(format="rgb24"), float(frame.time or 0.0)) for frame in container.decode(stream)]
+    except (av.error.FFmpegError, IndexError, OSError) as error:
+        raise MediaError(f"the clip cannot be decoded: {error}", reason="truncated") from error
+    if not frames:
+        raise MediaError("the clip has no frames", reason="no_frames")
+    if max_frames is not None and len(frames) > max_frames:
+        frames = [frames[i] for i in np.linspace(0, len(frames) - 1, max_frames).round().astype(int)]
+    return np.stack([pixels for pixels, _ in frames]), [time for _, time in frames]
