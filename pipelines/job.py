@@ -62,8 +62,8 @@ def execute(job: Mapping[str, Any]) -> int:
     """Runs one job in this process and writes its receipt; returns the exit code."""
     from warehouse.stage import on_progress
 
-    on_progress(_print_progress)
-    receipt = run_stage_config(job["stage"], job["options"], job["warehouse"])
+    with on_progress(_print_progress):
+        receipt = run_stage_config(job["stage"], job["options"], job["warehouse"])
     write_json(Path(job["receipt"]), {"key": job["key"], "receipt": receipt.model_dump(mode="json")})
     return OVER_LIMIT if receipt.over_limit else DONE
 

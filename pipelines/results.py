@@ -25,20 +25,21 @@ def interval(item: Mapping[str, Any]) -> str:
 
 def result_rows(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What a reader wants to know first, as (what, value) rows; rows without a measurement are left out."""
+    alpha = summary["agreement"]["alpha"] or {}
     reward, aligned, counts = summary["rm"], summary["alignment"], summary["counts"]
     rows = [("prompts, images, clips", f"{counts['prompts']}, {counts['candidates']['images']}, "
                                        f"{counts['candidates']['clips']}"),
             ("pairs, votes, rejects", f"{counts['pairs']}, {counts['votes']}, {counts['rejects']}"),
-            ("agreement (alpha)", ", ".join(f"{key} {number(value)}" for key, value in summary["agreement"]["alpha"].items())
-             if isinstance(summary["agreement"]["alpha"], Mapping) else number(summary["agreement"]["alpha"])),
+            ("agreement (alpha)", ", ".join(f"{key} {number(value)}" for key, value in alpha.items())),
             ("reward model, in distribution", interval(reward["accuracy_id"])),
             ("reward model, out of distribution", interval(reward["accuracy_ood"])),
             ("gain over the pretrained model", interval(reward["gain_over_pretrained"]))]
     for kind in ("image", "video"):
         item = aligned[kind]
         if item["gold_before"] is not None:
-            rows.append((f"gold of the generator, {kind}", f"{number(item['gold_before'])} -> {number(item['gold_after'])}, "
-                         f"gain [{number(item['gain_ci_low'])}, {number(item['gain_ci_high'])}]"))
+            gain = f"gain [{number(item['gain_ci_low'])}, {number(item['gain_ci_high'])}]"
+            rows.append((f"gold of the generator, {kind}",
+                         f"{number(item['gold_before'])} -> {number(item['gold_after'])}, {gain}"))
     for name, item in summary["placebo"].items():
         if item["gold_gain"] is not None or item["accuracy_taste"] is not None:
             rows.append((f"placebo: {name.replace('_', ' ')}", f"accuracy {number(item['accuracy_taste'])}, gold gain "
@@ -53,8 +54,9 @@ def next_commands(summary: Mapping[str, Any]) -> list[str]:
     place = f"--warehouse {summary['warehouse']}"
     commands = [f"rewarddance dataset list {place}",
                 f'rewarddance sql "SELECT dimension, label, count(*) AS n FROM votes GROUP BY ALL" {place}']
-    if summary["dataset"]["name"]:
-        commands.insert(1, f"rewarddance dataset show {summary['dataset']['name']}@{summary['dataset']['version']} {place}")
+    dataset = summary["dataset"]
+    if dataset["name"]:
+        commands.insert(1, f"rewarddance dataset show {dataset['name']}@{dataset['version']} {place}")
     return commands
 
 

@@ -43,12 +43,14 @@ def place(document: dict[str, Any], dotted: str, value: Any) -> None:
 
 def counts(warehouse: Warehouse) -> dict[str, Any]:
     """How many rows of each noun the warehouse holds."""
-    tables = {name: warehouse.rows(f"SELECT count(*) AS n FROM {name}")[0]["n"] for name in ("prompts", "pairs", "rejects")}
+    tables = {name: warehouse.rows(f"SELECT count(*) AS n FROM {name}")[0]["n"]
+              for name in ("prompts", "pairs", "rejects")}
     kinds = {row["kind"]: row["n"] for row in warehouse.rows(
         "SELECT m.kind, count(*) AS n FROM candidates c JOIN media m USING (media_id) GROUP BY 1")}
     votes = warehouse.rows("SELECT count(*) AS n FROM votes WHERE NOT coalesce(deleted, false)")[0]["n"]
-    return {"prompts": tables["prompts"], "candidates": {"images": kinds.get("image", 0), "clips": kinds.get("video", 0)},
-            "pairs": tables["pairs"], "votes": votes, "rejects": tables["rejects"]}
+    candidates = {"images": kinds.get("image", 0), "clips": kinds.get("video", 0)}
+    return {"prompts": tables["prompts"], "candidates": candidates, "pairs": tables["pairs"], "votes": votes,
+            "rejects": tables["rejects"]}
 
 
 def is_simulated(config: RunConfig) -> bool:

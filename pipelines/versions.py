@@ -12,7 +12,7 @@ def parse_reference(reference: str) -> tuple[str, int]:
     """("NAME", V) of `NAME@V`; raises InvalidInputError."""
     name, at, number = reference.rpartition("@")
     if not at or not number.isdigit():
-        raise InvalidInputError(f"expected NAME@V, got {reference!r}", hint="rewarddance dataset list shows what there is")
+        raise InvalidInputError(f"expected NAME@V, got {reference!r}", hint="see: rewarddance dataset list")
     return name, int(number)
 
 
@@ -23,9 +23,9 @@ def describe(warehouse: Warehouse, reference: str) -> dict[str, Any]:
                            [name, version])
     if not found:
         raise NotFoundError(f"no dataset version {reference}", hint="rewarddance dataset list shows what there is")
-    splits = warehouse.rows("SELECT split, count(*) AS n FROM samples WHERE name = ? AND version = ? GROUP BY 1 ORDER BY 1",
-                            [name, version])
-    shards = warehouse.rows("SELECT uri, sha256, samples, size_bytes AS bytes FROM shards WHERE name = ? AND version = ? "
-                            "ORDER BY shard", [name, version])
+    splits = warehouse.rows("SELECT split, count(*) AS n FROM samples WHERE name = ? AND version = ? "
+                            "GROUP BY 1 ORDER BY 1", [name, version])
+    shards = warehouse.rows("SELECT uri, sha256, samples, size_bytes AS bytes FROM shards "
+                            "WHERE name = ? AND version = ? ORDER BY shard", [name, version])
     return {"name": name, "version": version, **found[0], "rows": sum(row["n"] for row in splits),
             "splits": {row["split"]: row["n"] for row in splits}, "shards": shards}

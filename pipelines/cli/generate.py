@@ -23,6 +23,7 @@ def ingest(manifest: Path, root: Path | None = None, warehouse: WarehouseUrl = D
            fail_if_unchanged: Unchanged = False) -> None:
     """Take in files made elsewhere. Example: rewarddance generate ingest manifest.csv"""
     from generation.ingest import IngestConfig, run
+
     from pipelines.cli.output import finish
     from warehouse import open_warehouse
 

@@ -1,14 +1,13 @@
 """`rewarddance`: the commands and what they share.
 
 Owns names, help, `--json`, exit codes and errors. Every command imports what it needs when it runs, so that `--help`
-answers at once. Exit codes: 0 done, 1 failed, 2 wrong usage or config, 3 good rows committed but rejects over the limit.
+answers at once. Exit codes: 0 done, 1 failed, 2 wrong usage or config, 3 good rows committed, rejects over the limit.
 """
 
 from __future__ import annotations
 
 import sys
 
-import click
 import typer
 
 from pipelines.cli import annotate, dataset, generate, loop, prompts, train
@@ -28,13 +27,7 @@ def main() -> None:
     """Entry point of the script `rewarddance`."""
     try:
         code = app(standalone_mode=False)
-    except click.UsageError as error:
-        from pipelines.cli.output import fail
-
-        code = fail(error, code=2)
-    except click.exceptions.Exit as error:
-        code = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except KeyboardInterrupt:
         code = 130
     except Exception as error:
         from pipelines.cli.output import exit_code, fail

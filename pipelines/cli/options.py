@@ -10,7 +10,7 @@ WarehouseUrl = Annotated[str, typer.Option("--warehouse", envvar="REWARDDANCE_WA
                                            help="Folder (or URL) of the warehouse; made if absent.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
 Unchanged = Annotated[bool, typer.Option("--fail-if-unchanged", help="Exit code 4 when there was nothing to do.")]
-Set = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE of the stage's config (VALUE as YAML); repeat.")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE of the stage's config, VALUE as YAML.")]
 DEFAULT_WAREHOUSE = "warehouse-data"
 IMPORT_COUNTS = ("read", "duplicates", "prompts", "candidates", "pairs", "ties", "votes", "rejects", "already_there",
                  "media_absent")

@@ -16,8 +16,13 @@ def wants_json() -> bool:
 
 
 def exit_code(error: BaseException) -> int:
-    """The exit code of an error: 2 wrong config, 3 rejects over the limit, else 1."""
-    return 2 if isinstance(error, ConfigError) else 3 if isinstance(error, RejectLimitError) else 1
+    """The exit code of an error: 2 wrong usage or config, 3 rejects over the limit, else 1.
+
+    typer carries its own copy of click, so usage errors are told by `format_message`, not by their class.
+    """
+    if isinstance(error, ConfigError) or hasattr(error, "format_message"):
+        return 2
+    return 3 if isinstance(error, RejectLimitError) else 1
 
 
 def fail(error: BaseException, *, code: int) -> int:
@@ -27,7 +32,7 @@ def fail(error: BaseException, *, code: int) -> int:
     document = error_document(error)
     text = document["error"]
     if not text["message"]:
-        text["message"] = getattr(error, "format_message", lambda: type(error).__name__)()
+        text["message"] = error.format_message() if hasattr(error, "format_message") else type(error).__name__
     if wants_json():
         print(json.dumps(document, default=str))
     else:

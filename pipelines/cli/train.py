@@ -29,8 +29,9 @@ def evaluate(set: Set = None, warehouse: WarehouseUrl = DEFAULT_WAREHOUSE, json:
 def score(model: Path, prompt: str, reference: Path, candidate: Path, task: str = "t2i", dimension: str = "overall",
           json: Json = False) -> None:
     """P("yes") that CANDIDATE beats REFERENCE. Example: rewarddance rm score MODEL "a red circle" a.png b.png"""
-    from pipelines.cli.output import emit
     from rm.reward_model import RewardModel
+
+    from pipelines.cli.output import emit
     from warehouse.media.decode import decode_frames
 
     first, second = (decode_frames(path.read_bytes())[0] for path in (reference, candidate))

@@ -18,7 +18,7 @@ from pipelines.config import SOURCE_ROOT, StageEntry
 from pipelines.job import OVER_LIMIT, write_json
 from pipelines.plan import Plan
 from pipelines.progress import RunProgress
-from warehouse.errors import RejectLimitError, RewardDanceError
+from warehouse.errors import ConfigError, RejectLimitError, RewardDanceError
 
 
 class StageFailedError(RewardDanceError):
@@ -68,12 +68,13 @@ async def run_job(job: dict[str, Any], plan: Plan, progress: RunProgress) -> Non
         if process.returncode is None:
             process.kill()
     if code == OVER_LIMIT:
-        raise RejectLimitError(f"stage {name!r}: rejects passed the limit; good rows are committed", where=str(log_path),
-                               hint="look at them: rewarddance sql 'SELECT * FROM rejects'")
+        raise RejectLimitError(f"stage {name!r}: rejects passed the limit; good rows are committed",
+                               where=str(log_path), hint="look at them: rewarddance sql 'SELECT * FROM rejects'")
     if code:
-        raise StageFailedError(problem.get("message") or f"exit code {code}: {_log_tail(str(log_path))}",
-                               where=f"stage {name}, {problem.get('where') or log_path}",
-                               hint=problem.get("hint") or "the same command goes on where it stopped")
+        kind = ConfigError if problem.get("type") == "ConfigError" else StageFailedError
+        raise kind(problem.get("message") or f"exit code {code}: {_log_tail(str(log_path))}",
+                   where=f"stage {name}, {problem.get('where') or log_path}",
+                   hint=problem.get("hint") or "the same command goes on where it stopped")
 
 
 @flow(name="stage", flow_run_name="{name}", validate_parameters=False, log_prints=False)

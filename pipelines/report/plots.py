@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 COLOURS = ("#3b82f6", "#f59e0b", "#10b981", "#ef4444", "#8b5cf6")
-_STYLE = {"svg.fonttype": "none", "svg.hashsalt": "report", "font.size": 9, "font.family": "sans-serif",
+_STYLE: Any = {"svg.fonttype": "none", "svg.hashsalt": "report", "font.size": 9, "font.family": "sans-serif",
           "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#888888", "text.color": "#888888",
           "axes.labelcolor": "#888888", "xtick.color": "#888888", "ytick.color": "#888888", "axes.grid": True,
           "grid.alpha": 0.25}

@@ -92,8 +92,8 @@ def lineage(warehouse: Warehouse) -> list[dict[str, str]]:
     sample = samples[0]
     models = warehouse.rows("SELECT kind, name, model_id FROM models WHERE dataset_name = ? ORDER BY name",
                             [sample["name"]])
-    votes = warehouse.rows("SELECT vote_id, annotator_id, label FROM votes WHERE pair_id = ? AND dimension = ? ORDER BY 1",
-                           [sample["pair_id"], sample["dimension"]])
+    votes = warehouse.rows("SELECT vote_id, annotator_id, label FROM votes WHERE pair_id = ? AND dimension = ? "
+                           "ORDER BY 1", [sample["pair_id"], sample["dimension"]])
     steps = [{"what": f"model ({row['kind']}) {row['name']}", "id": row["model_id"]} for row in models]
     steps.append({"what": f"dataset {sample['name']}@{sample['version']}, shard {sample['shard']}",
                   "id": sample["sample_key"]})
@@ -104,7 +104,8 @@ def lineage(warehouse: Warehouse) -> list[dict[str, str]]:
 
 def receipts(warehouse: Warehouse) -> list[dict[str, Any]]:
     """All runs: stage, seconds, counts and rejects."""
-    rows = warehouse.rows("SELECT stage, run_id, seconds, counts_json, rejected_json FROM runs ORDER BY finished_at, stage")
+    rows = warehouse.rows("SELECT stage, run_id, seconds, counts_json, rejected_json FROM runs "
+                          "ORDER BY finished_at, stage")
     return [{"stage": row["stage"], "run_id": row["run_id"], "seconds": row["seconds"] or 0.0,
              "counts": json.loads(row["counts_json"] or "{}"), "rejected": json.loads(row["rejected_json"] or "{}")}
             for row in rows]

@@ -1,0 +1,5 @@
+"""`python -m pipelines.cli` is `rewarddance`."""
+
+from pipelines.cli.main import main
+
+main()

@@ -1,0 +1,100 @@
+"""The flow on a real Prefect server and a real warehouse: order, resumption after kill -9, rejects, failures."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+STEP = "tests.pipelines.steps:WriteConfig"
+pytestmark = [pytest.mark.prefect, pytest.mark.loop]
+
+
+@pytest.fixture(scope="session")
+def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("prefect")
+
+
+@pytest.fixture
+def environment(prefect_home: Path) -> Iterator[dict[str, str]]:
+    yield {**os.environ, "PREFECT_HOME": str(prefect_home), "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+
+
+def write_config(folder: Path, **last: Any) -> Path:
+    stages = [{"name": "first", "stage": STEP, "options": {"source": "one"}},
+              {"name": "beside", "stage": STEP, "options": {"source": "two"}},
+              {"name": "last", "stage": STEP, "after": ["beside"], "options": {"source": "${first.digest}", **last},
+               "summary": {"dataset.hash": "digest"}}]
+    path = folder / "run.yaml"
+    path.write_text(yaml.safe_dump({"name": "steps", "stages": stages}))
+    return path
+
+
+def command(config: Path, out: Path) -> list[str]:
+    return [sys.executable, "-m", "pipelines.cli", "run", str(config), "--out", str(out), "--json"]
+
+
+def finish(config: Path, out: Path, environment: dict[str, str]) -> tuple[int, dict[str, Any]]:
+    done = subprocess.run(command(config, out), capture_output=True, text=True, cwd=ROOT, env=environment, timeout=200)
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_a_run_and_its_second_run(tmp_path: Path, environment: dict[str, str]) -> None:
+    code, first = finish(write_config(tmp_path), tmp_path / "out", environment)
+    assert (code, first["changed"], first["counts"]["prompts"]) == (0, True, 9)
+    assert Path(first["report"]).read_text(encoding="utf-8").startswith("<!doctype html>")
+    started = time.monotonic()
+    code, second = finish(tmp_path / "run.yaml", tmp_path / "out", environment)
+    assert (code, second["changed"]) == (0, False)
+    assert time.monotonic() - started < 5
+    assert {**second, "changed": True} == first
+
+
+def test_kill_9_in_the_middle_of_a_stage(tmp_path: Path, environment: dict[str, str]) -> None:
+    marker = tmp_path / "wait"
+    marker.touch()
+    config = write_config(tmp_path, wait_marker=str(marker))
+    process = subprocess.Popen(command(config, tmp_path / "out"), cwd=ROOT, env=environment, start_new_session=True,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not marker.with_suffix(".pid").exists() and time.monotonic() < deadline:
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    marker.unlink()
+    code, resumed = finish(config, tmp_path / "out", environment)
+    (tmp_path / "clean").mkdir()
+    _, undisturbed = finish(write_config(tmp_path / "clean"), tmp_path / "clean" / "out", environment)
+    assert code == 0
+    assert resumed["dataset"]["hash"] == undisturbed["dataset"]["hash"]
+    assert resumed["counts"] == undisturbed["counts"]
+
+
+def test_rejects_over_the_limit_stop_the_run_with_3(tmp_path: Path, environment: dict[str, str]) -> None:
+    code, document = finish(write_config(tmp_path, bad=9), tmp_path / "out", environment)
+    assert (code, document["error"]["type"]) == (3, "RejectLimitError")
+
+
+def test_a_failing_stage_gives_its_own_message(tmp_path: Path, environment: dict[str, str]) -> None:
+    code, document = finish(write_config(tmp_path, fail=True), tmp_path / "out", environment)
+    assert code == 1
+    assert "asked to fail" in document["error"]["message"]
+    assert document["error"]["hint"] == "do not ask"
+
+
+def test_a_wrong_option_is_a_config_error(tmp_path: Path, environment: dict[str, str]) -> None:
+    code, document = finish(write_config(tmp_path, colour="red"), tmp_path / "out", environment)
+    assert code == 2
+    assert "colour" in document["error"]["message"]
