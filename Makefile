@@ -1,8 +1,6 @@
-# make setup | demo | test | bench | clean. The environment is .venv; PYTHON picks another interpreter (3.11 to 3.13).
+# make setup | test | clean. The environment is .venv; PYTHON picks another interpreter (3.11 to 3.13).
 PYTHON ?= python3
 BIN := .venv/bin
-OUT ?= runs/demo
-TASTE ?= large_warm
 export OMP_NUM_THREADS := 1
 
 .venv/.done: pyproject.toml constraints.txt
@@ -13,9 +11,6 @@ export OMP_NUM_THREADS := 1
 
 setup: .venv/.done
 
-demo: setup
-	$(BIN)/rewarddance run $(if $(QUICK),configs/demo_quick.yaml,configs/demo.yaml) --out $(OUT) --taste $(TASTE)
-
 test: setup
 	@echo "== lint and types"
 	$(BIN)/ruff check .
@@ -24,10 +19,7 @@ test: setup
 	@echo "== tests"
 	$(BIN)/python -m pytest
 
-bench: setup
-	for script in benchmarks/*_bench.py; do [ -f "$$script" ] || continue; $(BIN)/python "$$script" $(if $(QUICK),--quick) || exit 1; done
-
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis runs
 
-.PHONY: setup demo test bench clean
+.PHONY: setup test clean

@@ -83,7 +83,7 @@ def _stages_named(value: Any) -> set[str]:
 def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> RunConfig:
     """The run in `path` with top-level keys replaced by `overrides`; ConfigError names the key that is wrong."""
     if not path.is_file():
-        raise NotFoundError(f"no config file {path}", hint="configs/demo.yaml and configs/real_media.yaml come with it")
+        raise NotFoundError(f"no config file {path}", hint="docs/cli.md describes its keys")
     try:
         body = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -1,4 +1,4 @@
-"""The house's own rules: size of files and functions, what an import may load, and how fast the command line answers."""
+"""The house's own rules: sizes, what an import may load, how fast the command line answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands over the whole loop: demo, run, align, report, doctor, sql."""
+"""Commands over a whole run: run, report, doctor, sql."""
 
 from __future__ import annotations
 
@@ -8,48 +8,32 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.options import DEFAULT_WAREHOUSE, Json, Set, Unchanged, WarehouseUrl, run_one
+from pipelines.cli.options import DEFAULT_WAREHOUSE, Json, Unchanged, WarehouseUrl
 
 Out = Annotated[Path | None, typer.Option(help="Folder of the run (default runs/<config name>).")]
 Taste = Annotated[str | None, typer.Option(help="The simulated population: large_warm or small_cool.")]
 
 
-def _start(config_path: Path, out: Path | None, taste: str | None, as_json: bool) -> None:
+def run(config: Path, out: Out = None, taste: Taste = None, json: Json = False,
+        fail_if_unchanged: Unchanged = False) -> None:
+    """Run the stages of a config. Example: rewarddance run my_run.yaml --out runs/mine"""
     from pipelines.cli.output import emit
     from pipelines.config import load_config
+    from pipelines.results import print_results
     from pipelines.run import run as run_config
 
-    config = load_config(config_path, {"taste": taste})
-    summary = run_config(config, out or Path("runs") / config.name)
-    if as_json:
+    loaded = load_config(config, {"taste": taste})
+    summary = run_config(loaded, out or Path("runs") / loaded.name)
+    if json:
         emit(summary, True)
     else:
-        from pipelines.results import print_results
-
         print_results(summary)
-
-
-def demo(quick: bool = False, out: Out = None, taste: Taste = None, json: Json = False) -> None:
-    """The whole loop in the simulated world. Example: rewarddance demo --quick"""
-    from pipelines.config import SOURCE_ROOT
-
-    name = "demo_quick.yaml" if quick else "demo.yaml"
-    _start(SOURCE_ROOT / "configs" / name, out or Path("runs/demo"), taste, json)
-
-
-def run(config: Path, out: Out = None, taste: Taste = None, json: Json = False) -> None:
-    """Run the stages of a config. Example: rewarddance run configs/real_media.yaml --out runs/real"""
-    _start(config, out, taste, json)
-
-
-def align(set: Set = None, warehouse: WarehouseUrl = DEFAULT_WAREHOUSE, json: Json = False,
-          fail_if_unchanged: Unchanged = False) -> None:
-    """Align a generator to a reward model. Example: rewarddance align --set method=refl --set policy=MODULE:OBJECT"""
-    run_one("alignment.align:AlignConfig", warehouse, set, json, fail_if_unchanged)
+    if fail_if_unchanged and not summary["changed"]:
+        raise typer.Exit(4)
 
 
 def report(out: Path, json: Json = False) -> None:
-    """Write the HTML page of a finished run again. Example: rewarddance report runs/demo"""
+    """Write the HTML page of a finished run again. Example: rewarddance report runs/mine"""
     from pipelines.cli.output import emit
     from pipelines.report.page import rewrite_report
 

@@ -10,16 +10,12 @@ import sys
 
 import typer
 
-from pipelines.cli import annotate, dataset, generate, loop, prompts, train
+from pipelines.cli import dataset, loop
 
 app = typer.Typer(help="Human preference data, generative reward models and generator alignment as one versioned loop.",
                   no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-app.add_typer(prompts.app, name="prompts", help="Prompt sets: import them from files.")
-app.add_typer(generate.app, name="generate", help="Candidates: generate them, or take in files made elsewhere.")
-app.add_typer(annotate.app, name="annotate", help="Pairs, votes, consensus and agreement.")
-app.add_typer(dataset.app, name="dataset", help="Preference data: import, build, list and show versions.")
-app.add_typer(train.app, name="rm", help="The reward model: train, evaluate, score.")
-for command in (loop.demo, loop.run, loop.align, loop.report, loop.doctor, loop.sql):
+app.add_typer(dataset.app, name="dataset", help="Dataset versions: list and show them.")
+for command in (loop.run, loop.report, loop.doctor, loop.sql):
     app.command()(command)
 
 

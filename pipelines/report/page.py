@@ -27,7 +27,7 @@ def write_report(plan: Plan, summary: Mapping[str, Any], path: Path) -> None:
 def rewrite_report(out: Path) -> Path:
     """Writes the page of a finished run in `out` again and returns its path; raises NotFoundError."""
     if not (out / "summary.json").is_file():
-        raise NotFoundError(f"no finished run in {out}", hint="rewarddance demo makes one")
+        raise NotFoundError(f"no finished run in {out}", hint="rewarddance run CONFIG makes one")
     summary = read_summary(out / "summary.json")
     _write(str(out / "warehouse"), summary, out / "report.html", summary["name"], summary["simulated"])
     return out / "report.html"

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
@@ -53,6 +54,7 @@ def finish(config: Path, out: Path, environment: dict[str, str]) -> tuple[int, d
 def test_a_run_and_its_second_run(tmp_path: Path, environment: dict[str, str]) -> None:
     code, first = finish(write_config(tmp_path), tmp_path / "out", environment)
     assert (code, first["changed"], first["counts"]["prompts"]) == (0, True, 9)
+    jsonschema.validate(first, json.loads((ROOT / "pipelines/cli/summary.schema.json").read_text()))
     assert Path(first["report"]).read_text(encoding="utf-8").startswith("<!doctype html>")
     started = time.monotonic()
     code, second = finish(tmp_path / "run.yaml", tmp_path / "out", environment)
