@@ -24,7 +24,7 @@ import pyarrow as pa
 from filelock import FileLock
 
 from warehouse import migrate
-from warehouse.errors import ConfigError, DiskFullError, NotFoundError, RewardDanceError
+from warehouse.errors import ConfigError, DiskFullError, InvalidInputError, NotFoundError, RewardDanceError
 from warehouse.hashing import canonical_json
 from warehouse.media.store import MediaStore
 from warehouse.tables import KEYS, MUTABLE, VOLATILE_COLUMNS
@@ -37,7 +37,9 @@ def _load(connection: duckdb.DuckDBPyConnection, extension: str) -> None:
     """LOAD a DuckDB extension from its wheel."""
     spec = importlib.util.find_spec(f"duckdb_extension_{extension}")
     if spec is None or spec.origin is None:
-        raise ConfigError(f"the wheel duckdb-extension-{extension.replace('_', '-')} is not installed", hint="make setup")
+        raise ConfigError(
+            f"the wheel duckdb-extension-{extension.replace('_', '-')} is not installed", hint="make setup"
+        )
     folder = Path(spec.origin).parent / "extensions" / f"v{duckdb.__version__}"
     connection.execute(f"LOAD '{folder / extension}.duckdb_extension'")
 
@@ -116,8 +118,11 @@ class Warehouse:
             except BaseException as error:
                 self._rollback()
                 if isinstance(error, (duckdb.Error, OSError)) and _NO_ROOM.search(str(error)):
-                    raise DiskFullError(f"no room left while writing: {error}", where=self.url,
-                                        hint="free some space and run the same command again") from error
+                    raise DiskFullError(
+                        f"no room left while writing: {error}",
+                        where=self.url,
+                        hint="free some space and run the same command again",
+                    ) from error
                 raise
             finally:
                 self._depth = 0
@@ -133,9 +138,8 @@ class Warehouse:
         columns = self._columns[table]
         materialised = list(rows)
         unknown = {name for row in materialised for name in row} - set(columns)
-        if unknown:
-            raise ConfigError(f"no such columns in {table}: {sorted(unknown)}", where=f"merge into {table}")
-        arrays = {name: [row.get(name) for row in materialised] for name in columns}
+        names = [*columns, *sorted(unknown)]
+        arrays = {name: [row.get(name) for row in materialised] for name in names}
         if run_id and "run_id" in columns:
             arrays["run_id"] = [value or run_id for value in arrays["run_id"]]
         return pa.table({name: pa.array(values) for name, values in arrays.items()})
@@ -149,6 +153,11 @@ class Warehouse:
         if table not in KEYS:
             raise NotFoundError(f"no table {table!r}", hint=f"one of {', '.join(sorted(KEYS))}")
         incoming = rows if isinstance(rows, pa.Table) else self._arrow(table, rows, run_id)
+        if run_id and "run_id" in self._columns[table] and "run_id" not in incoming.column_names:
+            incoming = incoming.append_column("run_id", pa.array([run_id] * incoming.num_rows))
+        unknown = sorted(set(incoming.column_names) - set(self._columns[table]))
+        if unknown:
+            raise ConfigError(f"no such columns in {table}: {unknown}", where=f"merge into {table}")
         if incoming.num_rows == 0:
             return 0
         with self.commit():
@@ -165,14 +174,25 @@ class Warehouse:
                 f"CREATE OR REPLACE TEMP TABLE merge_rows AS SELECT {selected} FROM (SELECT *, row_number() OVER () AS rn "
                 f"FROM incoming_rows) QUALIFY row_number() OVER (PARTITION BY {names} ORDER BY rn DESC) = 1 ORDER BY rn"
             )
+            self._refuse_null_keys(table, key)
             match = " AND ".join(f"t.{name} = s.{name}" for name in key)
-            new = int(self._connection.execute(
-                f"SELECT count(*) FROM merge_rows s ANTI JOIN {table} t ON {match}").fetchall()[0][0])
+            new = int(
+                self._connection.execute(
+                    f"SELECT count(*) FROM merge_rows s ANTI JOIN {table} t ON {match}"
+                ).fetchall()[0][0]
+            )
             self._execute_merge(table, key, given, match, new)
         finally:
             self._connection.unregister("incoming_rows")
             self._connection.execute("DROP TABLE IF EXISTS merge_rows")
         return new
+
+    def _refuse_null_keys(self, table: str, key: tuple[str, ...]) -> None:
+        # NULL equals nothing, so such a row would be inserted again by every retry.
+        missing = " OR ".join(f"{name} IS NULL" for name in key)
+        count = int(self._connection.execute(f"SELECT count(*) FROM merge_rows WHERE {missing}").fetchall()[0][0])
+        if count:
+            raise InvalidInputError(f"{count} rows without a key ({', '.join(key)})", where=f"merge into {table}")
 
     def _execute_merge(self, table: str, key: tuple[str, ...], given: list[str], match: str, new: int) -> None:
         changing = [name for name in given if name not in key] if table in MUTABLE else []
@@ -184,7 +204,8 @@ class Warehouse:
             listed = ", ".join(given)
             self._connection.execute(
                 f"INSERT INTO {table} ({listed}) SELECT {', '.join('s.' + n for n in given)} FROM merge_rows s "
-                f"ANTI JOIN {table} t ON {match}")
+                f"ANTI JOIN {table} t ON {match}"
+            )
 
     def digest(self, sql: str, params: Sequence[Any] = ()) -> str:
         """SHA-256 over a query's rows whatever their order, without columns that say when or by which run."""

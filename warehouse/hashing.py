@@ -32,9 +32,10 @@ def _encode(part: Part) -> bytes:
     elif isinstance(part, bool):
         tag, body = b"b", b"1" if part else b"0"
     elif isinstance(part, int):
-        tag, body = b"i", str(part).encode()
+        tag, body = b"i", str(int(part)).encode()
     elif isinstance(part, float):
-        tag, body = b"f", repr(part).encode()
+        # float() first: a NumPy double is a float whose repr differs.
+        tag, body = b"f", repr(float(part)).encode()
     elif isinstance(part, bytes):
         tag, body = b"y", part
     else:

@@ -45,13 +45,18 @@ def apply(connection: duckdb.DuckDBPyConnection, *, where: str) -> list[int]:
     migrations, have = known(), applied_number(connection)
     newest = migrations[-1].number
     if have > newest:
-        raise NewerSchemaError(f"the warehouse has schema {have}, this software knows {newest}", where=where,
-                               hint="install the version that made it")
+        raise NewerSchemaError(
+            f"the warehouse has schema {have}, this software knows {newest}",
+            where=where,
+            hint="install the version that made it",
+        )
     missing = [migration for migration in migrations if migration.number > have]
     for migration in missing:
         connection.execute("BEGIN")
         connection.execute(migration.path.read_text(encoding="utf-8"))
-        connection.execute("INSERT INTO migrations VALUES (?, ?, ?)",
-                           [migration.number, migration.name, datetime.now(UTC).replace(tzinfo=None)])
+        connection.execute(
+            "INSERT INTO migrations VALUES (?, ?, ?)",
+            [migration.number, migration.name, datetime.now(UTC).replace(tzinfo=None)],
+        )
         connection.execute("COMMIT")
     return [migration.number for migration in missing]

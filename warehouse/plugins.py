@@ -16,6 +16,7 @@ def load_plugin(name: str) -> Any:
     try:
         return getattr(importlib.import_module(module_name), attribute)
     except ImportError as error:
-        raise ConfigError(f"plug-in module {module_name!r} does not import: {error}", hint="is it installed?") from error
+        message = f"plug-in module {module_name!r} does not import: {error}"
+        raise ConfigError(message, hint="is it installed?") from error
     except AttributeError as error:
         raise ConfigError(f"module {module_name!r} has no {attribute!r}") from error

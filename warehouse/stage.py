@@ -34,8 +34,11 @@ class StageConfig(BaseModel):
 
     def identity(self) -> dict[str, Any]:
         """The fields that decide the outcome."""
-        return {name: value for name, value in self.model_dump(mode="json").items()
-                if not _is_place(type(self).model_fields[name].json_schema_extra)}
+        return {
+            name: value
+            for name, value in self.model_dump(mode="json").items()
+            if not _is_place(type(self).model_fields[name].json_schema_extra)
+        }
 
 
 def _is_place(extra: Any) -> bool:
@@ -78,9 +81,17 @@ class Recorder:
 
     def reject(self, *, source: str, location: str, reason: str, detail: str = "") -> None:
         """Keep a bad row: where it stood and why it was refused."""
-        self.rejects.append({"reject_id": content_id("reject", self.stage, source, location, reason, detail),
-                             "stage": self.stage, "source": source, "location": location, "reason": reason,
-                             "detail": detail[:2000], "created_at": _now()})
+        self.rejects.append(
+            {
+                "reject_id": content_id("reject", self.stage, source, location, reason, detail),
+                "stage": self.stage,
+                "source": source,
+                "location": location,
+                "reason": reason,
+                "detail": detail[:2000],
+                "created_at": _now(),
+            }
+        )
 
     def progress(self, done: int, total: int, note: str = "") -> None:
         """Tell whoever listens how far the stage is."""
@@ -118,11 +129,16 @@ def _stored(warehouse: Warehouse, run_id: str) -> Receipt | None:
         return None
     row = rows[0]
     loaded = {name: json.loads(row[f"{name}_json"]) for name in ("inputs", "outputs", "counts", "rejected")}
-    return Receipt(stage=row["stage"], run_id=run_id, config_hash=row["config_hash"], input_digest=row["input_digest"],
-                   seconds=row["seconds"], changed=False, over_limit=row["state"] == "over_limit", **loaded)
-
-
-    return json.loads(text)
+    return Receipt(
+        stage=row["stage"],
+        run_id=run_id,
+        config_hash=row["config_hash"],
+        input_digest=row["input_digest"],
+        seconds=row["seconds"],
+        changed=False,
+        over_limit=row["state"] == "over_limit",
+        **loaded,
+    )
 
 
 def _over_limit(config: StageConfig, recorder: Recorder) -> bool:
@@ -130,8 +146,9 @@ def _over_limit(config: StageConfig, recorder: Recorder) -> bool:
     return bool(recorder.rejects) and len(recorder.rejects) > config.reject_limit * max(seen, 1)
 
 
-def run_stage(stage: str, config: StageConfig, warehouse: Warehouse, inputs: Mapping[str, str],
-              body: Callable[[Recorder], None]) -> Receipt:
+def run_stage(
+    stage: str, config: StageConfig, warehouse: Warehouse, inputs: Mapping[str, str], body: Callable[[Recorder], None]
+) -> Receipt:
     """Run `body` once for this config and these input digests; a finished run's receipt is returned instead.
 
     A body that raises leaves no receipt: rows it has committed are found again by their content ids when it is rerun.
@@ -145,10 +162,19 @@ def run_stage(stage: str, config: StageConfig, warehouse: Warehouse, inputs: Map
     recorder, started_at, clock = Recorder(stage, run_id), _now(), time.perf_counter()
     body(recorder)
     over = _over_limit(config, recorder)
-    receipt = Receipt(stage=stage, run_id=run_id, config_hash=config_hash, input_digest=input_digest,
-                      inputs=dict(inputs), outputs=recorder.outputs, counts=dict(recorder.counts),
-                      rejected=dict(Counter(row["reason"] for row in recorder.rejects)),
-                      seconds=round(time.perf_counter() - clock, 3), changed=True, over_limit=over)
+    receipt = Receipt(
+        stage=stage,
+        run_id=run_id,
+        config_hash=config_hash,
+        input_digest=input_digest,
+        inputs=dict(inputs),
+        outputs=recorder.outputs,
+        counts=dict(recorder.counts),
+        rejected=dict(Counter(row["reason"] for row in recorder.rejects)),
+        seconds=round(time.perf_counter() - clock, 3),
+        changed=True,
+        over_limit=over,
+    )
     with warehouse.commit(f"{stage} {run_id}"):
         warehouse.merge("rejects", recorder.rejects, run_id=run_id)
         warehouse.merge("runs", [_run_row(receipt, config, warehouse, started_at)])
@@ -156,9 +182,20 @@ def run_stage(stage: str, config: StageConfig, warehouse: Warehouse, inputs: Map
 
 
 def _run_row(receipt: Receipt, config: StageConfig, warehouse: Warehouse, started_at: datetime) -> dict[str, Any]:
-    return {"run_id": receipt.run_id, "stage": receipt.stage, "config_hash": receipt.config_hash,
-            "input_digest": receipt.input_digest, "config_json": canonical_json(config.model_dump(mode="json")),
-            "inputs_json": canonical_json(receipt.inputs), "outputs_json": canonical_json(receipt.outputs),
-            "counts_json": canonical_json(receipt.counts), "rejected_json": canonical_json(receipt.rejected),
-            "seconds": receipt.seconds, "code_version": code_version(), "snapshot_id": warehouse.snapshot(),
-            "state": "over_limit" if receipt.over_limit else "done", "started_at": started_at, "finished_at": _now()}
+    return {
+        "run_id": receipt.run_id,
+        "stage": receipt.stage,
+        "config_hash": receipt.config_hash,
+        "input_digest": receipt.input_digest,
+        "config_json": canonical_json(config.model_dump(mode="json")),
+        "inputs_json": canonical_json(receipt.inputs),
+        "outputs_json": canonical_json(receipt.outputs),
+        "counts_json": canonical_json(receipt.counts),
+        "rejected_json": canonical_json(receipt.rejected),
+        "seconds": receipt.seconds,
+        "code_version": code_version(),
+        "snapshot_id": warehouse.snapshot(),
+        "state": "over_limit" if receipt.over_limit else "done",
+        "started_at": started_at,
+        "finished_at": _now(),
+    }

@@ -49,5 +49,15 @@ KEYS: dict[str, tuple[str, ...]] = {
 }
 MUTABLE = frozenset({"runs", "jobs", "watermarks", "annotation_tasks", "votes", "tags", "dataset_versions", "models"})
 VOLATILE_COLUMNS = frozenset(
-    {"run_id", "created_at", "updated_at", "started_at", "finished_at", "applied_at", "happened_at", "seconds", "snapshot_id"}
+    {
+        "run_id",
+        "created_at",
+        "updated_at",
+        "started_at",
+        "finished_at",
+        "applied_at",
+        "happened_at",
+        "seconds",
+        "snapshot_id",
+    }
 )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from warehouse.errors import MediaError
-from warehouse.media.probe import MediaLimits
+from warehouse.media.probe import DEMUXERS, MediaLimits
 
 
 def decode_image(data: bytes) -> NDArray[np.uint8]:
@@ -20,6 +20,8 @@ def decode_image(data: bytes) -> NDArray[np.uint8]:
             if picture.width * picture.height > MediaLimits().pixels:
                 raise MediaError(f"{picture.width} x {picture.height} pixels", reason="too_many_pixels")
             return np.asarray(picture.convert("RGB"), dtype=np.uint8)
+    except Image.DecompressionBombError as error:
+        raise MediaError(str(error), reason="too_many_pixels") from error
     except UnidentifiedImageError as error:
         raise MediaError(f"not a picture: {error}", reason="not_media") from error
     except (OSError, SyntaxError) as error:
@@ -37,9 +39,13 @@ def decode_frames(data: bytes, max_frames: int | None = None) -> tuple[NDArray[n
         if error.reason != "not_media":
             raise
     try:
-        with av.open(io.BytesIO(data), mode="r") as container:
+        with av.open(io.BytesIO(data), mode="r", options=DEMUXERS) as container:
             stream = container.streams.video[0]
-            frames = [(frame.to_ndarray(format="rgb24"), float(frame.time or 0.0)) for frame in container.decode(stream)]
+            if stream.width * stream.height > MediaLimits().pixels:
+                raise MediaError(f"{stream.width} x {stream.height} pixels", reason="too_many_pixels")
+            frames = [
+                (frame.to_ndarray(format="rgb24"), float(frame.time or 0.0)) for frame in container.decode(stream)
+            ]
     except (av.error.FFmpegError, IndexError, OSError) as error:
         raise MediaError(f"the clip cannot be decoded: {error}", reason="truncated") from error
     if not frames:

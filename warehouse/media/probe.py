@@ -14,6 +14,8 @@ from PIL import Image, UnidentifiedImageError
 from warehouse.errors import MediaError
 from warehouse.hashing import sha256_hex
 
+# Demuxers that read one file and nothing else: playlists (HLS, ffconcat) would open other files by name.
+DEMUXERS = {"format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi"}
 IMAGE_FORMATS = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp", "GIF": "gif", "BMP": "bmp"}
 
 
@@ -64,7 +66,9 @@ def _probe_image(data: bytes, limits: MediaLimits) -> MediaInfo | None:
         if isinstance(error, MediaError):
             raise
         raise MediaError(f"the picture cannot be read to its end: {error}", reason="truncated") from error
-    return MediaInfo(sha256_hex(data), "image", name.lower(), IMAGE_FORMATS[name], len(data), width, height, 1, None, None)
+    return MediaInfo(
+        sha256_hex(data), "image", name.lower(), IMAGE_FORMATS[name], len(data), width, height, 1, None, None
+    )
 
 
 def _count_frames(container: av.container.InputContainer, limits: MediaLimits) -> int:
@@ -78,7 +82,7 @@ def _count_frames(container: av.container.InputContainer, limits: MediaLimits) -
 
 def _probe_video(data: bytes, limits: MediaLimits) -> MediaInfo:
     try:
-        with av.open(io.BytesIO(data), mode="r") as container:
+        with av.open(io.BytesIO(data), mode="r", options=DEMUXERS) as container:
             if not container.streams.video:
                 raise MediaError("the clip has no video stream", reason="no_frames")
             stream = container.streams.video[0]
@@ -92,8 +96,18 @@ def _probe_video(data: bytes, limits: MediaLimits) -> MediaInfo:
         raise MediaError("the clip has no frames", reason="no_frames")
     fps = float(rate) if rate else None
     extension = "webm" if "webm" in name else "mp4"
-    return MediaInfo(sha256_hex(data), "video", extension, extension, len(data), width, height, frames, fps,
-                     frames / fps if fps else None)
+    return MediaInfo(
+        sha256_hex(data),
+        "video",
+        extension,
+        extension,
+        len(data),
+        width,
+        height,
+        frames,
+        fps,
+        frames / fps if fps else None,
+    )
 
 
 def probe(data: bytes, limits: MediaLimits | None = None) -> MediaInfo:
