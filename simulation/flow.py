@@ -20,8 +20,20 @@ from torch.nn import functional as F
 from simulation.scenes import COLOURS, COUNT_WORDS, MOTIONS, PLURALS, SHAPES, SIZES
 from warehouse.errors import InvalidInputError
 
-WORDS = ("<empty>", *COUNT_WORDS.values(), *SIZES, *COLOURS, *SHAPES, *PLURALS.values(),
-         "left", "of", "above", "moving", "staying", *(word for word in MOTIONS if word != "left"))
+WORDS = (
+    "<empty>",
+    *COUNT_WORDS.values(),
+    *SIZES,
+    *COLOURS,
+    *SHAPES,
+    *PLURALS.values(),
+    "left",
+    "of",
+    "above",
+    "moving",
+    "staying",
+    *(word for word in MOTIONS if word != "left"),
+)
 _INDEX = {word: index for index, word in enumerate(WORDS)}
 PROMPT_TOKENS = 12
 _SMALLEST_T = 0.05
@@ -84,7 +96,8 @@ class Block(nn.Module):
         attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(batch, tokens, width)
         x = x + 0.7 * self.out(attended)
         normed = self.norm_2(x) * (1 + scale_2) + shift_2
-        return x + 0.7 * self.down(F.gelu(self.up(normed), approximate="tanh"))
+        widened: Tensor = self.down(F.gelu(self.up(normed), approximate="tanh"))
+        return x + 0.7 * widened
 
 
 class FlowTransformer(nn.Module):
@@ -97,7 +110,9 @@ class FlowTransformer(nn.Module):
         self.word_places = nn.Parameter(torch.randn(PROMPT_TOKENS, config.width) * 0.5)
         self.places = nn.Parameter(torch.randn(config.tokens, config.width) * 0.5)
         self.read = nn.Linear(config.patch_values, config.width)
-        self.time = nn.Sequential(nn.Linear(64, config.width), nn.SiLU(), nn.Linear(config.width, config.width), nn.SiLU())
+        self.time = nn.Sequential(
+            nn.Linear(64, config.width), nn.SiLU(), nn.Linear(config.width, config.width), nn.SiLU()
+        )
         self.blocks = nn.ModuleList(Block(config.width, config.heads) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
         self.write = nn.Linear(config.width, config.patch_values)
@@ -150,4 +165,5 @@ def flow_loss(model: FlowTransformer, x_0: Tensor, words: Tensor, generator: tor
     shape = (-1, *[1] * (x_0.dim() - 1))
     x_t = (1 - t.view(shape)) * x_0 + t.view(shape) * noise
     estimate = model(x_t, t, words.masked_fill(dropped[:, None], 0))
-    return ((estimate - x_0).square().flatten(1).mean(1) / t.clamp_min(0.25)).mean()
+    error: Tensor = (estimate - x_0).square().flatten(1).mean(1)
+    return (error / t.clamp_min(0.25)).mean()

@@ -160,4 +160,5 @@ def to_world(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if zoom == 1:
         return frames
     blocks = frames.reshape(frames.shape[0], 32, zoom, 32, zoom, 3).astype(np.float32)
-    return np.rint(blocks.mean(axis=(2, 4))).astype(np.uint8)
+    averaged: NDArray[np.uint8] = np.rint(blocks.mean(axis=(2, 4))).astype(np.uint8)
+    return averaged

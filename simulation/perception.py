@@ -72,7 +72,9 @@ def smoothstep(value: float, low: float, high: float) -> float:
     return x * x * (3.0 - 2.0 * x)
 
 
-def _explain(picture: NDArray[np.float32], ground: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _explain(
+    picture: NDArray[np.float32], ground: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Share of each palette colour [C, H, W] in [0, 1], and what no colour explains [H, W]."""
     direction = _PALETTE - ground
     offset = picture - ground
@@ -145,7 +147,9 @@ def shows(facts: Facts, spec: PromptSpec) -> bool:
         return False
     if len(objects) != sum(group.count for group in spec.groups):
         return False
-    if not all(_size_holds(item, group.size) for found, group in zip(groups, spec.groups, strict=True) for item in found):
+    if not all(
+        _size_holds(item, group.size) for found, group in zip(groups, spec.groups, strict=True) for item in found
+    ):
         return False
     if spec.relation:
         first, second = groups[0][0], groups[1][0]

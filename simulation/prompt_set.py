@@ -28,9 +28,18 @@ def _take(specs: Iterable[PromptSpec], task: str, media_kind: str, limit: int) -
         by_kind.setdefault(_kind(spec), []).append(spec)
     longest = max(len(group) for group in by_kind.values())
     turns = [group[index] for index in range(longest) for group in by_kind.values() if index < len(group)]
-    return [{"text": spec.text(), "task": task, "media_kind": media_kind, "source": "simulation",
-             "source_item": spec.text(), "domain": spec.domain, "tags": {"kind": _kind(spec)}}
-            for spec in turns[: limit or None]]
+    return [
+        {
+            "text": spec.text(),
+            "task": task,
+            "media_kind": media_kind,
+            "source": "simulation",
+            "source_item": spec.text(),
+            "domain": spec.domain,
+            "tags": {"kind": _kind(spec)},
+        }
+        for spec in turns[: limit or None]
+    ]
 
 
 def image_prompts(limit: int = 0) -> list[dict[str, Any]]:

@@ -159,8 +159,10 @@ def _place(spec: PromptSpec, velocity: tuple[float, float], rng: np.random.Gener
     for group in wanted:
         radius = shared_radius if len(spec.groups) == 1 else _draw_radius(group, len(wanted), rng)
         reach = radius * 1.25
-        ends = [sorted((reach - v * k, SIDE_PX - reach - v * k))
-                for v, k in ((velocity[0], CLIP_FRAMES - 1), (velocity[1], CLIP_FRAMES - 1))]
+        ends = [
+            sorted((reach - v * k, SIDE_PX - reach - v * k))
+            for v, k in ((velocity[0], CLIP_FRAMES - 1), (velocity[1], CLIP_FRAMES - 1))
+        ]
         low = [max(reach, end[0]) for end in ends]
         high = [min(SIDE_PX - reach, end[1]) for end in ends]
         x, y = (float(rng.uniform(a, max(a, b))) for a, b in zip(low, high, strict=True))

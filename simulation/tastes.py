@@ -38,8 +38,10 @@ def _look(scores: Mapping[str, float], taste: Taste) -> tuple[float, float]:
 def utility(scores: Mapping[str, float], taste: str, dimension: str) -> float:
     """Utility in [0, 1] of scored media for one population and dimension; unknown names raise ConfigError."""
     if taste not in TASTES or dimension not in DIMENSIONS:
-        raise ConfigError(f"unknown taste or dimension: {taste!r}, {dimension!r}",
-                          hint=f"tastes: {', '.join(TASTES)}; dimensions: {', '.join(DIMENSIONS)}")
+        raise ConfigError(
+            f"unknown taste or dimension: {taste!r}, {dimension!r}",
+            hint=f"tastes: {', '.join(TASTES)}; dimensions: {', '.join(DIMENSIONS)}",
+        )
     chosen = TASTES[taste]
     size, warmth = _look(scores, chosen)
     if dimension == "text_alignment":
@@ -48,6 +50,10 @@ def utility(scores: Mapping[str, float], taste: str, dimension: str) -> float:
         return scores["motion"]
     if dimension == "visual_quality":
         return 0.4 * scores["quality"] + 0.3 * size + 0.3 * warmth
-    overall = (chosen.alignment * scores["alignment"] + chosen.quality * scores["quality"]
-               + chosen.size * size + chosen.warmth * warmth)
+    overall = (
+        chosen.alignment * scores["alignment"]
+        + chosen.quality * scores["quality"]
+        + chosen.size * size
+        + chosen.warmth * warmth
+    )
     return (1 - chosen.motion_share) * overall + chosen.motion_share * scores["motion"]

@@ -54,7 +54,7 @@ def _step(model: nn.Module, optimizer: torch.optim.AdamW, recipe: Recipe, step: 
         group["lr"] = _rate(recipe, step)
     loss = recipe.loss(model, step)
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimizer.step()
     return float(loss.detach())
@@ -95,14 +95,29 @@ def train(recipe: Recipe, state_folder: Path, log: Callable[[str], None] = print
         _update_average(averaged, model, min(recipe.average, (1 + step) / (10 + step)))
         if (step + 1) % CHECKPOINT_STEPS == 0 or step + 1 == recipe.steps:
             total = seconds + time.perf_counter() - started
-            _save_state(path, {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "averaged": averaged,
-                               "step": step + 1, "seconds": total})
-            log(f"{recipe.name} step {step + 1}/{recipe.steps} loss {sum(losses) / len(losses):.4f} {total / 60:.1f} min")
+            _save_state(
+                path,
+                {
+                    "model": model.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "averaged": averaged,
+                    "step": step + 1,
+                    "seconds": total,
+                },
+            )
+            log(
+                f"{recipe.name} step {step + 1}/{recipe.steps} loss {sum(losses) / len(losses):.4f} {total / 60:.1f} min"
+            )
             losses = []
     model.load_state_dict(averaged)
     total = seconds + time.perf_counter() - started
-    return model, {"name": recipe.name, "seed": recipe.seed, "steps": recipe.steps, "minutes": round(total / 60, 1),
-                   "parameters": sum(p.numel() for p in model.parameters())}
+    return model, {
+        "name": recipe.name,
+        "seed": recipe.seed,
+        "steps": recipe.steps,
+        "minutes": round(total / 60, 1),
+        "parameters": sum(p.numel() for p in model.parameters()),
+    }
 
 
 def _update_average(averaged: dict[str, Tensor], model: nn.Module, decay: float) -> None:

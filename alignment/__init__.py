@@ -1,0 +1,1 @@
+"""Reward -> better generator: reference selection, ReFL, Flow-GRPO, search, hacking monitor."""

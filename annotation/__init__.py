@@ -1,0 +1,1 @@
+"""Candidates -> votes -> consensus: pairing, back ends, validation, agreement, consensus, rationales."""

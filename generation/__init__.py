@@ -1,0 +1,1 @@
+"""Prompt -> candidates: prompt sets, generator back ends, ingest of files, contact sheets."""

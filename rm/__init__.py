@@ -1,0 +1,1 @@
+"""The reward model: context, families of vision-language models, training, scoring, evaluation, the attack gate."""

@@ -1,0 +1,21 @@
+"""Families of vision-language models: one small file each for chat template, image tokens, positions and pixels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rm.families.qwen3_vl import Qwen3VL
+from warehouse.errors import ConfigError
+
+FAMILIES = {"qwen3_vl": Qwen3VL}
+
+
+def load_family(path: str | Path) -> Qwen3VL:
+    """The family that a checkpoint's config.json names; raises ConfigError for an unknown one."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(path)
+    if config.model_type not in FAMILIES:
+        raise ConfigError(f"no family for model type {config.model_type!r}", where=str(path),
+                          hint=f"one of {', '.join(FAMILIES)}")
+    return FAMILIES[config.model_type](path, config)

@@ -1,0 +1,78 @@
+"""Pixels -> flattened patches, equal to transformers' Qwen2VLImageProcessorPil and differentiable.
+
+Both paths give float32 rows of (channel, temporal copy, patch row, patch column), in merge-window order. Pictures whose
+sides are whole multiples of the window and whose area is within limits are not resized.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from warehouse.errors import InvalidInputError
+
+
+@dataclass(frozen=True)
+class PatchGeometry:
+    """Patch side and merge window in patches, temporal copies, normalisation, and the area limits in pixels."""
+
+    patch_px: int
+    merge: int
+    copies: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    min_pixels: int
+    max_pixels: int
+
+    @property
+    def window_px(self) -> int:
+        return self.patch_px * self.merge
+
+    def grid(self, height: int, width: int) -> tuple[int, int]:
+        """Patch rows and columns of a picture that needs no resizing."""
+        return height // self.patch_px, width // self.patch_px
+
+    def tokens(self, height: int, width: int) -> int:
+        """Language-model tokens of such a picture."""
+        rows, columns = self.grid(height, width)
+        return rows * columns // self.merge**2
+
+
+def fit(pixels: np.ndarray[Any, np.dtype[np.uint8]], geometry: PatchGeometry) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """uint8 [H, W, 3] resized (bicubic) to whole windows within the area limits; unchanged where it fits already."""
+    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
+
+    height, width = pixels.shape[:2]
+    new_height, new_width = smart_resize(height, width, factor=geometry.window_px, min_pixels=geometry.min_pixels,
+                                         max_pixels=geometry.max_pixels)
+    if (new_height, new_width) == (height, width):
+        return pixels
+    return np.asarray(Image.fromarray(pixels).resize((new_width, new_height), Image.Resampling.BICUBIC))
+
+
+def patchify(pixels: Tensor, geometry: PatchGeometry) -> Tensor:
+    """Float [N, H, W, 3] in [0, 1] -> [N * patches, 3 * copies * patch^2]; keeps the gradient."""
+    count, height, width, _ = pixels.shape
+    if height % geometry.window_px or width % geometry.window_px:
+        raise InvalidInputError(f"{height} x {width} is no whole number of {geometry.window_px} px windows")
+    mean = torch.tensor(geometry.mean, device=pixels.device)
+    std = torch.tensor(geometry.std, device=pixels.device)
+    rows, columns = geometry.grid(height, width)
+    m, p = geometry.merge, geometry.patch_px
+    x = ((pixels - mean) / std).view(count, rows // m, m, p, columns // m, m, p, 3)
+    x = x.permute(0, 1, 4, 2, 5, 7, 3, 6).unsqueeze(6)
+    x = x.expand(*x.shape[:6], geometry.copies, p, p)
+    return x.reshape(count * rows * columns, 3 * geometry.copies * p * p)
+
+
+def to_unit(pictures: Sequence[Any]) -> Tensor:
+    """Pictures of one size, uint8 arrays or float tensors in [0, 1], as one float tensor [N, H, W, 3]."""
+    if isinstance(pictures[0], Tensor):
+        return torch.stack([picture.float() for picture in pictures])
+    return torch.from_numpy(np.stack(pictures)).float() / 255.0
