@@ -49,7 +49,8 @@ def run(config: RunConfig, out: Path) -> dict[str, Any]:
                 progress.finished(entry.name, entry.title or entry.name, 0.0, False)
         if not done_before:
             _run_flow(plan, progress)
-    return _finish(plan, started, changed=not done_before)
+    changed = any(receipt["changed"] for receipt in plan.receipts.values())
+    return _finish(plan, started, changed=changed)
 
 
 def _finish(plan: Plan, started: float, *, changed: bool) -> dict[str, Any]:

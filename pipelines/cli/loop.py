@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -59,9 +58,7 @@ def sql(query: str, warehouse: WarehouseUrl = DEFAULT_WAREHOUSE, json: Json = Fa
     """Read-only SQL over the warehouse. Example: rewarddance sql "SELECT reason, count(*) FROM rejects GROUP BY 1" """
     from pipelines.cli.output import emit
     from warehouse import open_warehouse
-    from warehouse.errors import InvalidInputError
+    from warehouse.sql import query as ask
 
-    if query.lstrip().split(None, 1)[0].lower() not in {"select", "with", "describe", "show", "from", "summarize"}:
-        raise InvalidInputError("only reading statements are allowed here", where=query, hint="begin with SELECT")
     with open_warehouse(warehouse) as opened:
-        emit(opened.rows(query), json or not sys.stdout.isatty())
+        emit(ask(opened, query).to_pylist(), json)
