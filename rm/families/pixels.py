@@ -73,6 +73,10 @@ def patchify(pixels: Tensor, geometry: PatchGeometry) -> Tensor:
 
 def to_unit(pictures: Sequence[Any]) -> Tensor:
     """Pictures of one size, uint8 arrays or float tensors in [0, 1], as one float tensor [N, H, W, 3]."""
-    if isinstance(pictures[0], Tensor):
-        return torch.stack([picture.float() for picture in pictures])
+    if any(isinstance(picture, Tensor) for picture in pictures):
+        return torch.stack([_unit(picture) for picture in pictures])
     return torch.from_numpy(np.stack(pictures)).float() / 255.0
+
+
+def _unit(picture: Any) -> Tensor:
+    return picture.float() if isinstance(picture, Tensor) else torch.from_numpy(picture.copy()).float() / 255.0
