@@ -10,7 +10,7 @@ import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from warehouse import Warehouse, open_warehouse  # noqa: E402
+from warehouse import Warehouse, open_warehouse
 
 
 @pytest.fixture

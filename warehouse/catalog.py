@@ -171,8 +171,9 @@ class Warehouse:
         self._connection.register("incoming_rows", incoming)
         try:
             self._connection.execute(
-                f"CREATE OR REPLACE TEMP TABLE merge_rows AS SELECT {selected} FROM (SELECT *, row_number() OVER () AS rn "
-                f"FROM incoming_rows) QUALIFY row_number() OVER (PARTITION BY {names} ORDER BY rn DESC) = 1 ORDER BY rn"
+                f"CREATE OR REPLACE TEMP TABLE merge_rows AS SELECT {selected} FROM (SELECT *, row_number() OVER () AS rn"
+                f" FROM incoming_rows) QUALIFY row_number() OVER (PARTITION BY {names} ORDER BY rn DESC) = 1"
+                " ORDER BY rn"
             )
             self._refuse_null_keys(table, key)
             match = " AND ".join(f"t.{name} = s.{name}" for name in key)
@@ -218,6 +219,17 @@ class Warehouse:
 def _plain(value: Any) -> Any:
     """JSON-ready form of one cell."""
     return value if isinstance(value, (str, int, float, bool, list, dict, type(None))) else str(value)
+
+
+def read_only(warehouse: Warehouse) -> duckdb.DuckDBPyConnection:
+    """A connection of its own that cannot change the lake; the caller closes it."""
+    connection = duckdb.connect()
+    for extension in ("ducklake", "sqlite_scanner"):
+        _load(connection, extension)
+    catalog = str(warehouse.root / "catalog.sqlite").replace("'", "''")
+    connection.execute(f"ATTACH 'ducklake:sqlite:{catalog}' AS lake (READ_ONLY, META_BUSY_TIMEOUT 30000)")
+    connection.execute("USE lake")
+    return connection
 
 
 def open_warehouse(url: str) -> Warehouse:

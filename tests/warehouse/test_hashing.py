@@ -43,4 +43,4 @@ def test_json_refuses_nan() -> None:
 
 
 def test_texts_that_read_the_same() -> None:
-    assert canonical_text("  A red\n\tＢall ") == canonical_text("a RED ball") == "a red ball"
+    assert canonical_text("  A red\n\t\uff22all ") == canonical_text("a RED ball") == "a red ball"

@@ -19,7 +19,7 @@ def encode_png(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def encode_mp4(frames: NDArray[np.uint8], fps: float, zoom: int = 1) -> bytes:
-    """H.264 yuv420p of uint8 [T, H, W, 3] with even sides; `zoom` repeats pixels so that colour survives subsampling."""
+    """H.264 yuv420p of uint8 [T, H, W, 3] with even sides; `zoom` repeats pixels against colour subsampling."""
     enlarged = frames.repeat(zoom, axis=1).repeat(zoom, axis=2)
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="mp4", options={"fflags": "+bitexact"}) as container:
