@@ -172,7 +172,8 @@ class Warehouse:
         try:
             self._connection.execute(
                 f"CREATE OR REPLACE TEMP TABLE merge_rows AS SELECT {selected} FROM (SELECT *, row_number() OVER () AS rn"
-                f" FROM incoming_rows) QUALIFY row_number() OVER (PARTITION BY {names} ORDER BY rn DESC) = 1"
+                " FROM incoming_rows)"
+                f" QUALIFY row_number() OVER (PARTITION BY {names} ORDER BY rn DESC) = 1"
                 " ORDER BY rn"
             )
             self._refuse_null_keys(table, key)
