@@ -46,7 +46,8 @@ def find_verdict(tokenizer: Any, yes: str = "yes", no: str = "no") -> Verdict:
     """Verdict tokens of a tokenizer; raises ConfigError where they are missing or shared."""
     verdict = Verdict(_variants(tokenizer, yes), _variants(tokenizer, no))
     if not verdict.yes or not verdict.no:
-        raise ConfigError(f"{yes!r} or {no!r} is not a single token of this tokenizer", hint="choose other verdict words")
+        message = f"{yes!r} or {no!r} is not a single token of this tokenizer"
+        raise ConfigError(message, hint="choose other verdict words")
     if set(verdict.yes) & set(verdict.no):
         raise ConfigError(f"{yes!r} and {no!r} share a token in this tokenizer", hint="choose other verdict words")
     return verdict

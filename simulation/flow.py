@@ -154,7 +154,7 @@ def velocity(x_t: Tensor, x_0: Tensor, t: Tensor) -> Tensor:
 
 
 def flow_loss(model: FlowTransformer, x_0: Tensor, words: Tensor, generator: torch.Generator) -> Tensor:
-    """Mean squared error of x_0, weighted 1 / t, at logit-normal times; a tenth of the prompts are emptied for guidance.
+    """Mean squared error of x_0, weighted 1 / t, at logit-normal times; a tenth of the prompts are emptied.
 
     The velocity weight 1 / t^2 spends the network on texture: shapes and counts stay wrong (decisions.md).
     """

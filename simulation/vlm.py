@@ -10,20 +10,21 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from simulation.flow import WORDS
 
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>",
            "<|video_pad|>", "<unk>")
 TIMES = tuple(f"<{index / 4:.1f} s>" for index in range(16))
 OTHER_WORDS = (
-    "user assistant yes no prompt : . ? , image 1 2 first second one is it better than does show match the what which how "
-    "many there any clean noisy blurred damaged warm cool neutral background moves objects object nothing and in with "
-    "overall judge quality text alignment visual motion answer or because has right wrong colour shape count size position "
-    "cleaner noisier larger smaller warmer cooler more fewer good bad both same closer to moving steady unsteady true false "
-    "worse sharper softer missing extra place picture clip"
-).split()
+    "user", "assistant", "yes", "no", "prompt", ":", ".", "?", ",", "image", "1", "2", "first", "second", "one",
+    "is", "it", "better", "than", "does", "show", "match", "the", "what", "which", "how", "many", "there",
+    "any", "clean", "noisy", "blurred", "damaged", "warm", "cool", "neutral", "background", "moves", "objects",
+    "object", "nothing", "and", "in", "with", "overall", "judge", "quality", "text", "alignment", "visual",
+    "motion", "answer", "or", "because", "has", "right", "wrong", "colour", "shape", "count", "size",
+    "position", "cleaner", "noisier", "larger", "smaller", "warmer", "cooler", "more", "fewer", "good", "bad",
+    "both", "same", "closer", "to", "moving", "steady", "unsteady", "true", "false", "worse", "sharper",
+    "softer", "missing", "extra", "place", "picture", "clip",
+)
 SIZES: dict[str, dict[str, int]] = {
     "small": {"width": 48, "layers": 3, "heads": 4, "vision_width": 48, "vision_depth": 2},
     "middle": {"width": 112, "layers": 4, "heads": 4, "vision_width": 80, "vision_depth": 2},
@@ -44,7 +45,8 @@ def write_tokenizer(folder: Path) -> None:
     words = vocabulary()
     core = Tokenizer(models.WordLevel({word: index for index, word in enumerate(words)}, unk_token="<unk>"))
     core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    fast = PreTrainedTokenizerFast(tokenizer_object=core, unk_token="<unk>", pad_token="<|endoftext|>",
+    fast = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=core, unk_token="<unk>", pad_token="<|endoftext|>",
                                    eos_token="<|im_end|>", additional_special_tokens=[*SPECIAL[:-1], *TIMES])
     fast.save_pretrained(folder)
     (folder / "preprocessor_config.json").write_text(json.dumps({
@@ -72,7 +74,7 @@ def build(size: str) -> Any:
         vision_start_token_id=words.index("<|vision_start|>"), vision_end_token_id=words.index("<|vision_end|>"),
         tie_word_embeddings=True)
     config._attn_implementation = "sdpa"
-    return Qwen3VLForConditionalGeneration(config).to(torch.float32)
+    return Qwen3VLForConditionalGeneration(config).float()  # type: ignore[no-untyped-call]
 
 
 def _sections(head: int) -> list[int]:

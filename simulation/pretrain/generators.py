@@ -41,8 +41,10 @@ def _recipe(name: str, seed: int, steps: int, batch: int, config: FlowConfig) ->
 
 
 def image_recipe() -> Recipe:
+    """The image generator: 16 patches of 8 px."""
     return _recipe("generator_image", seed=11, steps=5000, batch=64, config=IMAGE_FLOW)
 
 
 def clip_recipe() -> Recipe:
+    """The clip generator: 32 patches of 4 frames x 8 px."""
     return _recipe("generator_clip", seed=12, steps=4000, batch=32, config=CLIP_FLOW)

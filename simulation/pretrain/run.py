@@ -106,7 +106,8 @@ def train(recipe: Recipe, state_folder: Path, log: Callable[[str], None] = print
                 },
             )
             log(
-                f"{recipe.name} step {step + 1}/{recipe.steps} loss {sum(losses) / len(losses):.4f} {total / 60:.1f} min"
+                f"{recipe.name} step {step + 1}/{recipe.steps} loss {sum(losses) / len(losses):.4f} "
+                f"{total / 60:.1f} min"
             )
             losses = []
     model.load_state_dict(averaged)
