@@ -171,8 +171,8 @@ class Warehouse:
         self._connection.register("incoming_rows", incoming)
         try:
             self._connection.execute(
-                f"CREATE OR REPLACE TEMP TABLE merge_rows AS SELECT {selected} FROM (SELECT *, row_number() OVER () AS rn"
-                " FROM incoming_rows)"
+                f"CREATE OR REPLACE TEMP TABLE merge_rows AS SELECT {selected}"
+                " FROM (SELECT *, row_number() OVER () AS rn FROM incoming_rows)"
                 f" QUALIFY row_number() OVER (PARTITION BY {names} ORDER BY rn DESC) = 1"
                 " ORDER BY rn"
             )
