@@ -1,6 +1,7 @@
 """The simulated world's prompts as rows for the prompt stage, in an order fixed by hash.
 
-`image_prompts(limit)` and `clip_prompts(limit)` are the plug-ins that a configuration names.
+`image_prompts(limit)` and `clip_prompts(limit)` are the plug-ins that a configuration names. A quarter of all prompts,
+by hash, is held out: never voted on, never a prompt of RL; what is measured against gold is measured there.
 """
 
 from __future__ import annotations
@@ -21,11 +22,19 @@ def _kind(spec: PromptSpec) -> str:
     return "count" if group.count > 1 else "size" if group.size else "single"
 
 
-def _take(specs: Iterable[PromptSpec], task: str, media_kind: str, limit: int) -> list[dict[str, Any]]:
+def is_held_out(spec: PromptSpec) -> bool:
+    """True for the quarter of the prompts that nobody votes on."""
+    return content_id("held-out prompt", spec.text())[0] in "0123"
+
+
+def _take(
+    specs: Iterable[PromptSpec], task: str, media_kind: str, limit: int, held_out: bool
+) -> list[dict[str, Any]]:
     """The first `limit` by hash, in turn from each kind of prompt so that every kind is there; 0 = all."""
     by_kind: dict[str, list[PromptSpec]] = {}
     for spec in sorted(specs, key=lambda item: content_id("simulated prompt", item.text())):
-        by_kind.setdefault(_kind(spec), []).append(spec)
+        if is_held_out(spec) == held_out:
+            by_kind.setdefault(_kind(spec), []).append(spec)
     longest = max(len(group) for group in by_kind.values())
     turns = [group[index] for index in range(longest) for group in by_kind.values() if index < len(group)]
     return [
@@ -33,7 +42,7 @@ def _take(specs: Iterable[PromptSpec], task: str, media_kind: str, limit: int) -
             "text": spec.text(),
             "task": task,
             "media_kind": media_kind,
-            "source": "simulation",
+            "source": "held_out" if held_out else "simulation",
             "source_item": spec.text(),
             "domain": spec.domain,
             "tags": {"kind": _kind(spec)},
@@ -42,11 +51,11 @@ def _take(specs: Iterable[PromptSpec], task: str, media_kind: str, limit: int) -
     ]
 
 
-def image_prompts(limit: int = 0) -> list[dict[str, Any]]:
-    """Prompt rows of the image world."""
-    return _take(image_specs(), "t2i", "image", limit)
+def image_prompts(limit: int = 0, held_out: bool = False) -> list[dict[str, Any]]:
+    """Prompt rows of the image world, of source `simulation` or `held_out`."""
+    return _take(image_specs(), "t2i", "image", limit, held_out)
 
 
-def clip_prompts(limit: int = 0) -> list[dict[str, Any]]:
-    """Prompt rows of the clip world."""
-    return _take(clip_specs(), "t2v", "video", limit)
+def clip_prompts(limit: int = 0, held_out: bool = False) -> list[dict[str, Any]]:
+    """Prompt rows of the clip world, of source `simulation` or `held_out`."""
+    return _take(clip_specs(), "t2v", "video", limit, held_out)
