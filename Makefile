@@ -1,6 +1,8 @@
-# make setup | test | clean. The environment is .venv; PYTHON picks another interpreter (3.11 to 3.13).
+# make setup | demo | test | bench | clean. The environment is .venv; PYTHON picks another interpreter (3.11 to 3.13).
+#   make demo [QUICK=1] [TASTE=small_cool] [OUT=runs/demo]
 PYTHON ?= python3
 BIN := .venv/bin
+OUT ?= runs/demo
 export OMP_NUM_THREADS := 1
 
 .venv/.done: pyproject.toml constraints.txt
@@ -11,15 +13,20 @@ export OMP_NUM_THREADS := 1
 
 setup: .venv/.done
 
+demo: setup
+	$(BIN)/rewarddance demo $(if $(QUICK),--quick) $(if $(TASTE),--taste $(TASTE)) --out $(OUT)
+
+# Every group runs, also after one has failed; the last lines say how long each took against its budget.
 test: setup
-	@echo "== lint and types"
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
-	@echo "== tests"
-	$(BIN)/python -m pytest
+	$(BIN)/python .ci/groups.py
+
+bench: setup
+	@for script in benchmarks/*.py; do \
+	    [ -e "$$script" ] || continue; \
+	    echo "== $$script"; $(BIN)/python "$$script" $(if $(QUICK),--quick) || exit 1; \
+	done
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis runs
 
-.PHONY: setup test clean
+.PHONY: setup demo test bench clean

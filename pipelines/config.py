@@ -3,8 +3,9 @@
 Owns `RunConfig` (YAML) and how options refer to what earlier stages produced. Leaves out what any stage does: an
 entry names a stage's config class as `module:Class`, and the module's `run` is called with it by `pipelines.job`.
 
-A text option may hold references: `${taste}`, `${seed}`, `${out}`, `${source}` (the folder of the software) and
-`${STAGE.KEY}`, an output of the receipt of stage STAGE. A value that is one whole reference keeps its type.
+A text option may hold references: `${taste}`, `${seed}`, `${out}`, `${warehouse}` (folder of the rows), `${source}`
+(folder of the software) and `${STAGE.KEY}`, an output of the receipt of stage STAGE. A value that is one whole
+reference keeps its type.
 """
 
 from __future__ import annotations
@@ -40,6 +41,33 @@ class StageEntry(BaseModel):
     summary: dict[str, str] = Field(default_factory=dict)
 
 
+class Aligned(BaseModel):
+    """One alignment for the report: the aligned policy and the generators before and after it; ids or references."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: str
+    model: str
+    before: str
+    after: str
+    source: str = ""
+
+
+class Show(BaseModel):
+    """What the report shows of all that the warehouse holds; ids or references. Empty: everything there is.
+
+    `search` is the generator whose candidates were searched over.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    campaigns: tuple[str, ...] = ()
+    consensus: tuple[str, ...] = ()
+    reward_model: str = ""
+    search: str = ""
+    alignments: tuple[Aligned, ...] = ()
+
+
 class RunConfig(BaseModel):
     """A whole run. `taste` is the simulated population (ignored by runs on real media), `workers` jobs side by side."""
 
@@ -51,6 +79,7 @@ class RunConfig(BaseModel):
     seed: int = 0
     workers: int = Field(default=2, ge=1, le=64)
     report: bool = True
+    show: Show = Show()
     stages: tuple[StageEntry, ...]
 
     @model_validator(mode="after")
@@ -63,6 +92,9 @@ class RunConfig(BaseModel):
             if entry.name in seen:
                 raise ValueError(f"two stages are called {entry.name!r}")
             seen.add(entry.name)
+        unknown = _stages_named(self.show.model_dump()) - seen
+        if unknown:
+            raise ValueError(f"show refers to {sorted(unknown)}, which are not stages of this run")
         return self
 
     def waits_for(self, entry: StageEntry) -> set[str]:

@@ -20,22 +20,31 @@ from pydantic import ValidationError
 
 from pipelines.config import explain
 from warehouse.errors import ConfigError, RewardDanceError
+from warehouse.plugins import load_plugin
+from warehouse.stage import StageConfig
 
 DONE, FAILED, OVER_LIMIT = 0, 1, 3
+
+
+def config_class(stage: str) -> type[StageConfig]:
+    """The config class that `module:ConfigClass` names; ConfigError where it is none."""
+    found = load_plugin(stage)
+    if not (isinstance(found, type) and issubclass(found, StageConfig)):
+        raise ConfigError(f"{stage} is not the config of a stage", hint="stages are named module:ConfigClass")
+    return found
 
 
 def run_stage_config(stage: str, options: Mapping[str, Any], warehouse_url: str) -> Any:
     """The receipt of `module:ConfigClass` run with `options`; ConfigError where class or options do not fit."""
     from warehouse import open_warehouse
 
-    module_name, class_name = stage.split(":")
-    module = importlib.import_module(module_name)
+    chosen = config_class(stage)
     try:
-        config = getattr(module, class_name)(**options)
+        config = chosen(**options)
     except ValidationError as error:
         raise ConfigError(explain(error), where=stage, hint="keys are those of the config class") from error
     with open_warehouse(warehouse_url) as warehouse:
-        return module.run(config, warehouse)
+        return importlib.import_module(stage.partition(":")[0]).run(config, warehouse)
 
 
 def error_document(error: BaseException) -> dict[str, Any]:

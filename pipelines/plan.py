@@ -30,7 +30,7 @@ class Plan:
         """What references may name: run-wide values and the outputs of finished stages."""
         outputs = {name: receipt["outputs"] for name, receipt in self.receipts.items()}
         return {"taste": self.config.taste, "seed": self.config.seed, "out": str(self.out), "source": str(SOURCE_ROOT),
-                **outputs}
+                "warehouse": self.warehouse_url, **outputs}
 
     def receipt_path(self, name: str) -> Path:
         """Where the receipt of stage `name` lies."""
@@ -48,7 +48,7 @@ class Plan:
     def finished(self, job: Mapping[str, Any]) -> dict[str, Any] | None:
         """The stored receipt where it belongs to exactly this job and did not pass its reject limit, else None."""
         path = Path(job["receipt"])
-        if not path.is_file() or not (self.out / "warehouse").exists():
+        if not path.is_file() or not Path(self.warehouse_url).exists():
             return None
         stored = json.loads(path.read_text(encoding="utf-8"))
         if stored["key"] != job["key"] or stored["receipt"]["over_limit"]:

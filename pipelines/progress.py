@@ -17,14 +17,37 @@ from rich.progress import (
 )
 
 
+def _bar(console: Console) -> Progress:
+    return Progress(SpinnerColumn(), TextColumn("{task.description:<34}"), BarColumn(bar_width=24),
+                    MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
+                    console=console, disable=not sys.stderr.isatty())
+
+
+class StageProgress:
+    """Progress of one stage on stderr, for a command that runs nothing else; silent without a terminal."""
+
+    def __init__(self, title: str) -> None:
+        self.bar = _bar(Console(stderr=True))
+        self.task = self.bar.add_task(title, total=None, note="")
+
+    def __enter__(self) -> StageProgress:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def __call__(self, done: int, total: int, note: str = "") -> None:
+        """`done` of `total` items."""
+        self.bar.update(self.task, completed=done, total=total or None, note=note)
+
+
 class RunProgress:
     """Progress of a run on stderr; without a terminal, one plain line when a stage starts and ends."""
 
     def __init__(self, stages: int) -> None:
         self.console = Console(stderr=True)
-        self.bar = Progress(SpinnerColumn(), TextColumn("{task.description:<34}"), BarColumn(bar_width=24),
-                            MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
-                            console=self.console, disable=not sys.stderr.isatty())
+        self.bar = _bar(self.console)
         self.total = self.bar.add_task("whole loop", total=stages, note="")
         self.tasks: dict[str, TaskID] = {}
 

@@ -36,12 +36,15 @@ def _run_flow(plan: Plan, progress: RunProgress) -> None:
     asyncio.run(whole_loop(plan, progress))
 
 
-def run(config: RunConfig, out: Path) -> dict[str, Any]:
-    """Runs what is left of `config` under `out` and returns the summary document (also in out/summary.json)."""
+def run(config: RunConfig, out: Path, warehouse: str | None = None) -> dict[str, Any]:
+    """Runs what is left of `config` under `out` and returns the summary document (also in out/summary.json).
+
+    `warehouse` is the folder of the rows, by default `out`/warehouse.
+    """
     started = time.monotonic()
     out = out.resolve()
     out.mkdir(parents=True, exist_ok=True)
-    plan = Plan(config, out, str(out / "warehouse"))
+    plan = Plan(config, out, str(Path(warehouse).resolve() if warehouse else out / "warehouse"))
     done_before = plan.restore()
     with RunProgress(len(config.stages)) as progress:
         for entry in config.stages:

@@ -10,12 +10,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pipelines.config import RunConfig
+from pipelines.config import RunConfig, Show, resolve
 from pipelines.plan import Plan
 from warehouse import Warehouse, open_warehouse
 
-_ALIGNED = ("gold_before", "gold_after", "gain_ci_low", "gain_ci_high", "proxy_before", "proxy_after", "spread_first",
-            "spread_last", "n_prompts")
+_ALIGNED = ("gold_before", "gold_after", "gain", "gain_ci_low", "gain_ci_high", "strict_before", "strict_after",
+            "proxy_before", "proxy_after", "spread_first", "spread_last", "n_prompts")
 _INTERVALS = ("accuracy_id", "accuracy_ood", "accuracy_pretrained", "gain_over_pretrained")
 
 
@@ -24,12 +24,13 @@ def skeleton() -> dict[str, Any]:
     interval = {"value": None, "n": None, "ci_low": None, "ci_high": None}
     placebo = {"accuracy_taste": None, "gold_gain": None}
     return {
-        "name": "", "taste": "", "seconds": {}, "counts": {}, "agreement": {"alpha": {}},
+        "name": "", "title": "", "taste": "", "seconds": {}, "counts": {}, "agreement": {"alpha": {}},
         "dataset": {"name": None, "version": None, "hash": None, "samples": {}},
-        "rm": {**{key: dict(interval) for key in _INTERVALS}, "flip_rate": None, "ece": None},
+        "rm": {**{key: dict(interval) for key in _INTERVALS}, "accuracy_taste": None, "flip_rate": None,
+               "ece": None},
         "placebo": {"shuffled_votes": dict(placebo), "no_votes": dict(placebo)},
         "alignment": {kind: dict.fromkeys(_ALIGNED) for kind in ("image", "video")},
-        "search": {"1": None, "4": None, "16": None}, "report": None,
+        "search": {"1": None, "4": None, "16": None}, "report": None, "shown": Show().model_dump(mode="json"),
     }
 
 
@@ -61,7 +62,8 @@ def is_simulated(config: RunConfig) -> bool:
 def summarise(plan: Plan) -> dict[str, Any]:
     """The document of a finished run."""
     document = skeleton()
-    document["name"], document["taste"] = plan.config.name, plan.config.taste
+    document["name"], document["title"] = plan.config.name, plan.config.title
+    document["taste"] = plan.config.taste
     for entry in plan.config.stages:
         receipt = plan.receipts[entry.name]
         document["seconds"][entry.name] = round(receipt["seconds"], 2)
@@ -71,6 +73,7 @@ def summarise(plan: Plan) -> dict[str, Any]:
         document["counts"] = counts(warehouse)
     document["warehouse"] = plan.warehouse_url
     document["simulated"] = is_simulated(plan.config)
+    document["shown"] = resolve(plan.config.show.model_dump(mode="json"), plan.context())
     return document
 
 

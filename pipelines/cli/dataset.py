@@ -1,12 +1,23 @@
-"""`rewarddance dataset`: list and show versions."""
+"""`rewarddance dataset`: import preference data, build, list and show versions."""
 
 from __future__ import annotations
 
 import typer
 
-from pipelines.cli.options import DEFAULT_WAREHOUSE, Json, WarehouseUrl
+from pipelines.cli.options import (
+    DEFAULT_WAREHOUSE,
+    Json,
+    WarehouseUrl,
+    stage_command,
+)
 
 app = typer.Typer(no_args_is_help=True)
+app.command("build")(
+    stage_command(
+        "warehouse.datasets.build:BuildConfig",
+        "Build a dataset version. Example: rewarddance dataset build --set name=first --set 'consensus_ids=[ID]'",
+    )
+)
 
 
 @app.command("list")
@@ -15,9 +26,9 @@ def list_(warehouse: WarehouseUrl = DEFAULT_WAREHOUSE, json: Json = False) -> No
     from pipelines.cli.output import emit
     from warehouse import open_warehouse
 
+    query = "SELECT name, version, hash, state, created_at FROM dataset_versions ORDER BY name, version"
     with open_warehouse(warehouse) as opened:
-        emit(opened.rows("SELECT name, version, hash, state, created_at FROM dataset_versions ORDER BY name, version"),
-             json)
+        emit(opened.rows(query), json)
 
 
 @app.command()

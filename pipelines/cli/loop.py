@@ -1,4 +1,4 @@
-"""Commands over a whole run: run, report, doctor, sql."""
+"""Commands over a whole run: demo, run, align, report, doctor, sql."""
 
 from __future__ import annotations
 
@@ -7,22 +7,29 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.options import DEFAULT_WAREHOUSE, Json, Unchanged, WarehouseUrl
+from pipelines.cli.options import DEFAULT_WAREHOUSE, Json, Unchanged, WarehouseUrl, stage_command
 
 Out = Annotated[Path | None, typer.Option(help="Folder of the run (default runs/<config name>).")]
 Taste = Annotated[str | None, typer.Option(help="The simulated population: large_warm or small_cool.")]
+RunWarehouse = Annotated[str | None, typer.Option("--warehouse", help="Folder of the rows (default OUT/warehouse).")]
+Quick = Annotated[bool, typer.Option("--quick", help="Smaller sizes, about 90 seconds.")]
+
+align = stage_command(
+    "alignment.align:AlignConfig",
+    "Align a generator to a reward model. Example: rewarddance align --set policy=MODULE:OBJECT --set reward_model=ID",
+)
 
 
-def run(config: Path, out: Out = None, taste: Taste = None, json: Json = False,
-        fail_if_unchanged: Unchanged = False) -> None:
-    """Run the stages of a config. Example: rewarddance run my_run.yaml --out runs/mine"""
+def _start(
+    config: Path, out: Path | None, taste: str | None, warehouse: str | None, json: bool, fail_if_unchanged: bool
+) -> None:
     from pipelines.cli.output import emit
     from pipelines.config import load_config
     from pipelines.results import print_results
     from pipelines.run import run as run_config
 
     loaded = load_config(config, {"taste": taste})
-    summary = run_config(loaded, out or Path("runs") / loaded.name)
+    summary = run_config(loaded, out or Path("runs") / loaded.name, warehouse)
     if json:
         emit(summary, True)
     else:
@@ -31,8 +38,35 @@ def run(config: Path, out: Out = None, taste: Taste = None, json: Json = False,
         raise typer.Exit(4)
 
 
+def demo(
+    quick: Quick = False,
+    taste: Taste = None,
+    out: Out = None,
+    warehouse: RunWarehouse = None,
+    json: Json = False,
+    fail_if_unchanged: Unchanged = False,
+) -> None:
+    """The whole loop in the simulated world, into runs/demo. Example: rewarddance demo --quick"""
+    from pipelines.config import SOURCE_ROOT
+
+    name = "demo_quick.yaml" if quick else "demo.yaml"
+    _start(SOURCE_ROOT / "configs" / name, out or Path("runs/demo"), taste, warehouse, json, fail_if_unchanged)
+
+
+def run(
+    config: Path,
+    out: Out = None,
+    taste: Taste = None,
+    warehouse: RunWarehouse = None,
+    json: Json = False,
+    fail_if_unchanged: Unchanged = False,
+) -> None:
+    """Run the stages of a config. Example: rewarddance run configs/real_media.yaml --out runs/real_media"""
+    _start(config, out, taste, warehouse, json, fail_if_unchanged)
+
+
 def report(out: Path, json: Json = False) -> None:
-    """Write the HTML page of a finished run again. Example: rewarddance report runs/mine"""
+    """Write the HTML page of a finished run again. Example: rewarddance report runs/demo"""
     from pipelines.cli.output import emit
     from pipelines.report.page import rewrite_report
 

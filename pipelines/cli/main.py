@@ -1,7 +1,8 @@
 """`rewarddance`: the commands and what they share.
 
 Owns names, help, `--json`, exit codes and errors. Every command imports what it needs when it runs, so that `--help`
-answers at once. Exit codes: 0 done, 1 failed, 2 wrong usage or config, 3 good rows committed, rejects over the limit.
+answers at once. Exit codes: 0 done, 1 failed, 2 wrong usage or config, 3 good rows committed, rejects over the limit,
+4 nothing to do where `--fail-if-unchanged` was given.
 """
 
 from __future__ import annotations
@@ -10,13 +11,20 @@ import sys
 
 import typer
 
-from pipelines.cli import dataset, loop
+from pipelines.cli import annotate, dataset, generate, loop, reward_model
 
 app = typer.Typer(help="Human preference data, generative reward models and generator alignment as one versioned loop.",
                   no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-app.add_typer(dataset.app, name="dataset", help="Dataset versions: list and show them.")
-for command in (loop.run, loop.report, loop.doctor, loop.sql):
-    app.command()(command)
+app.command()(loop.demo)
+app.command()(loop.run)
+app.add_typer(generate.app, name="generate")
+app.add_typer(annotate.app, name="annotate", help="Pairs, votes, consensus and agreement.")
+app.add_typer(dataset.app, name="dataset", help="Preference data: build, list and show versions.")
+app.add_typer(reward_model.app, name="rm", help="The reward model: train, evaluate, score.")
+app.command("align")(loop.align)
+app.command()(loop.report)
+app.command()(loop.doctor)
+app.command()(loop.sql)
 
 
 def main() -> None:

@@ -58,3 +58,29 @@ def emit(document: Mapping[str, Any] | list[Any], as_json: bool) -> None:
 
 def _short(value: Any) -> str:
     return json.dumps(value, default=str) if isinstance(value, dict | list) else str(value)
+
+
+def receipt_document(receipt: Any, *, keep: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A stage's receipt as a command's answer: outputs and counts on one level; the counts of `keep` always there."""
+    body = receipt.model_dump(mode="json")
+    counts = {**dict.fromkeys(keep, 0), **body["counts"], "rejects": sum(body["rejected"].values())}
+    return {
+        "stage": body["stage"],
+        "changed": body["changed"],
+        "seconds": body["seconds"],
+        **counts,
+        **body["outputs"],
+        "rejects_by_reason": body["rejected"],
+        "over_limit": body["over_limit"],
+    }
+
+
+def finish(receipt: Any, as_json: bool, *, keep: tuple[str, ...] = (), fail_if_unchanged: bool = False) -> None:
+    """Prints a receipt and leaves with 3 (over the limit), 4 (unchanged, and asked for) or 0."""
+    import typer
+
+    emit(receipt_document(receipt, keep=keep), as_json)
+    if receipt.over_limit:
+        raise typer.Exit(3)
+    if fail_if_unchanged and not receipt.changed:
+        raise typer.Exit(4)

@@ -1,16 +1,33 @@
-"""Media as data URIs, so that the page is one file: PNG as stored, clips as looping animated WebP."""
+"""Media as data URIs, so that the page is one file: pictures as PNG or JPEG, clips as looping animated WebP.
+
+Small pixel pictures are shown at a whole-number zoom, so that every pixel of theirs stays a square.
+"""
 
 from __future__ import annotations
 
 import base64
 import io
+from dataclasses import dataclass
 
 from PIL import Image
 
 from warehouse import Warehouse
+from warehouse.errors import MediaError
 from warehouse.media.decode import decode_frames
 
-_LARGEST_PX = 512
+_LARGEST_PX = 420
+_SMALL_PX = 64
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An inline picture or clip: its data URI, the size to show it at, and whether its pixels are to stay square."""
+
+    uri: str
+    width_px: int
+    height_px: int
+    pixel: bool
+    frames: int
 
 
 def data_uri(data: bytes, mime: str) -> str:
@@ -18,27 +35,33 @@ def data_uri(data: bytes, mime: str) -> str:
     return f"data:{mime};base64,{base64.b64encode(data).decode('ascii')}"
 
 
-def media_uri(data: bytes, frame_ms: int = 250) -> str:
-    """Image or clip bytes as a data URI: a still picture becomes PNG or JPEG, a clip an endless WebP.
-
-    Pictures wider than 512 px are scaled down; small pixel pictures are left alone and enlarged by the page.
-    """
+def inline(data: bytes, wanted_px: int = 128, frame_ms: int = 220) -> Picture:
+    """Media bytes as a Picture: small ones enlarged to about `wanted_px` by a whole number, large ones scaled down."""
     frames, _ = decode_frames(data)
     pictures = [Image.fromarray(frame) for frame in frames]
-    small = max(pictures[0].size) <= _LARGEST_PX // 2
+    pixel = max(pictures[0].size) <= _SMALL_PX
     for picture in pictures:
         picture.thumbnail((_LARGEST_PX, _LARGEST_PX))
+    width, height = pictures[0].size
+    zoom = max(1, wanted_px // width) if pixel else 1
+    return Picture(_encoded(pictures, pixel, frame_ms), width * zoom, height * zoom, pixel, len(pictures))
+
+
+def _encoded(pictures: list[Image.Image], pixel: bool, frame_ms: int) -> str:
     target = io.BytesIO()
     if len(pictures) > 1:
         pictures[0].save(target, "WEBP", save_all=True, append_images=pictures[1:], duration=frame_ms, loop=0,
-                         lossless=small, quality=80)
+                         lossless=pixel, quality=70)
         return data_uri(target.getvalue(), "image/webp")
-    pictures[0].save(target, "PNG" if small else "JPEG", quality=85)
-    return data_uri(target.getvalue(), "image/png" if small else "image/jpeg")
+    pictures[0].save(target, "PNG" if pixel else "JPEG", quality=85)
+    return data_uri(target.getvalue(), "image/png" if pixel else "image/jpeg")
 
 
-def stored_uri(warehouse: Warehouse, media_id: str | None) -> str:
-    """Data URI of a stored medium; empty where the bytes are not here."""
+def stored(warehouse: Warehouse, media_id: str | None, wanted_px: int = 128) -> Picture | None:
+    """A stored medium; None where the bytes are not here or do not decode."""
     if not media_id or not warehouse.media.exists(media_id):
-        return ""
-    return media_uri(warehouse.media.get(media_id))
+        return None
+    try:
+        return inline(warehouse.media.get(media_id), wanted_px)
+    except MediaError:
+        return None

@@ -1,38 +1,71 @@
-"""Curves and bars as inline SVG, in colours that work on light and dark."""
+"""Lines and bars as inline SVG, in colours that work on light and dark. Matplotlib is imported when one is drawn."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 COLOURS = ("#3b82f6", "#f59e0b", "#10b981", "#ef4444", "#8b5cf6")
-_STYLE: Any = {"svg.fonttype": "none", "svg.hashsalt": "report", "font.size": 9, "font.family": "sans-serif",
-          "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#888888", "text.color": "#888888",
-          "axes.labelcolor": "#888888", "xtick.color": "#888888", "ytick.color": "#888888", "axes.grid": True,
-          "grid.alpha": 0.25}
+_DIM = "#888888"
+_STYLE: Any = {
+    "svg.fonttype": "none", "svg.hashsalt": "report", "font.size": 9, "font.family": "sans-serif",
+    "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": _DIM, "text.color": _DIM,
+    "axes.labelcolor": _DIM, "xtick.color": _DIM, "ytick.color": _DIM, "axes.grid": True, "grid.alpha": 0.25,
+}  # fmt: skip
 
 Curve = Sequence[tuple[float, float]]
 
 
-def curves_svg(curves: Mapping[str, Curve], x_label: str, y_label: str) -> str:
-    """One SVG with a line per name; each curve is (x, y) points in order of x. Empty text without points."""
-    if not any(curves.values()):
-        return ""
+@contextmanager
+def _axes(out: list[str], height_in: float = 2.5) -> Iterator[Any]:
+    """Axes to draw on; the finished SVG is appended to `out`."""
     import matplotlib
 
     matplotlib.use("svg")
     import matplotlib.pyplot as plt
 
     with plt.rc_context(_STYLE):
-        figure, axes = plt.subplots(figsize=(5.2, 2.7), layout="constrained")
-        for (name, points), colour in zip(curves.items(), COLOURS * 4, strict=False):
-            axes.plot([x for x, _ in points], [y for _, y in points], label=name, color=colour, linewidth=1.8)
-        axes.set_xlabel(x_label)
-        axes.set_ylabel(y_label)
-        axes.legend(frameon=False, labelcolor="#888888")
+        figure, axes = plt.subplots(figsize=(4.8, height_in), layout="constrained")
+        yield axes
         target = io.StringIO()
         figure.savefig(target, format="svg", transparent=True, metadata={"Date": None})
         plt.close(figure)
     text = target.getvalue()
-    return text[text.index("<svg"):]
+    out.append(text[text.index("<svg"):])
+
+
+def lines(curves: Mapping[str, Curve], x_label: str, y_label: str) -> str:
+    """One line per name; each curve is (x, y) points in order of x. Empty text without points."""
+    drawn = {name: points for name, points in curves.items() if points}
+    if not drawn:
+        return ""
+    out: list[str] = []
+    with _axes(out) as axes:
+        for (name, points), colour in zip(drawn.items(), COLOURS * 4, strict=False):
+            mark = "o" if len(points) < 12 else ""
+            axes.plot([x for x, _ in points], [y for _, y in points], label=name, color=colour, linewidth=1.8,
+                      marker=mark, markersize=4)
+        axes.set_xlabel(x_label)
+        axes.set_ylabel(y_label)
+        if len(drawn) > 1:
+            axes.legend(frameon=False, labelcolor=_DIM)
+    return out[0]
+
+
+def bars(values: Mapping[str, float], y_label: str, intervals: Mapping[str, tuple[float, float]] | None = None,
+         line: float | None = None) -> str:
+    """One bar per name, with its interval where given; `line` is a dashed level to compare with."""
+    if not values:
+        return ""
+    out: list[str] = []
+    with _axes(out) as axes:
+        axes.bar(list(values), list(values.values()), color=COLOURS[0], width=0.6)
+        for name, (low, high) in (intervals or {}).items():
+            axes.plot([name, name], [low, high], color=_DIM, linewidth=2)
+        if line is not None:
+            axes.axhline(line, color=COLOURS[3], linewidth=1, linestyle="--")
+        axes.set_ylabel(y_label)
+        axes.grid(visible=False, axis="x")
+    return out[0]

@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +13,10 @@ import jsonschema
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.pipelines.conftest import ROOT, Finish, start
+
 STEP = "tests.pipelines.steps:WriteConfig"
 pytestmark = [pytest.mark.prefect, pytest.mark.loop]
-
-
-@pytest.fixture(scope="session")
-def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("prefect")
-
-
-@pytest.fixture
-def environment(prefect_home: Path) -> Iterator[dict[str, str]]:
-    yield {**os.environ, "PREFECT_HOME": str(prefect_home), "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
 
 
 def write_config(folder: Path, **last: Any) -> Path:
@@ -41,34 +29,25 @@ def write_config(folder: Path, **last: Any) -> Path:
     return path
 
 
-def command(config: Path, out: Path) -> list[str]:
-    return [sys.executable, "-m", "pipelines.cli", "run", str(config), "--out", str(out), "--json"]
-
-
-def finish(config: Path, out: Path, environment: dict[str, str]) -> tuple[int, dict[str, Any]]:
-    done = subprocess.run(command(config, out), capture_output=True, text=True, cwd=ROOT, env=environment, timeout=200)
-    assert done.stdout, done.stderr
-    return done.returncode, json.loads(done.stdout)
-
-
-def test_a_run_and_its_second_run(tmp_path: Path, environment: dict[str, str]) -> None:
-    code, first = finish(write_config(tmp_path), tmp_path / "out", environment)
+def test_a_run_and_its_second_run(tmp_path: Path, finish: Finish) -> None:
+    code, first = finish(write_config(tmp_path), tmp_path / "out")
     assert (code, first["changed"], first["counts"]["prompts"]) == (0, True, 9)
     jsonschema.validate(first, json.loads((ROOT / "pipelines/cli/summary.schema.json").read_text()))
     assert Path(first["report"]).read_text(encoding="utf-8").startswith("<!doctype html>")
     started = time.monotonic()
-    code, second = finish(tmp_path / "run.yaml", tmp_path / "out", environment)
+    code, second = finish(tmp_path / "run.yaml", tmp_path / "out")
     assert (code, second["changed"]) == (0, False)
     assert time.monotonic() - started < 5
     assert {**second, "changed": True} == first
 
 
-def test_kill_9_in_the_middle_of_a_stage(tmp_path: Path, environment: dict[str, str]) -> None:
+def test_kill_9_in_the_middle_of_a_stage(
+    tmp_path: Path, finish: Finish, prefect_environment: dict[str, str]
+) -> None:
     marker = tmp_path / "wait"
     marker.touch()
     config = write_config(tmp_path, wait_marker=str(marker))
-    process = subprocess.Popen(command(config, tmp_path / "out"), cwd=ROOT, env=environment, start_new_session=True,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = start(config, tmp_path / "out", prefect_environment)
     deadline = time.monotonic() + 120
     while not marker.with_suffix(".pid").exists() and time.monotonic() < deadline:
         assert process.poll() is None
@@ -76,27 +55,27 @@ def test_kill_9_in_the_middle_of_a_stage(tmp_path: Path, environment: dict[str, 
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     marker.unlink()
-    code, resumed = finish(config, tmp_path / "out", environment)
+    code, resumed = finish(config, tmp_path / "out")
     (tmp_path / "clean").mkdir()
-    _, undisturbed = finish(write_config(tmp_path / "clean"), tmp_path / "clean" / "out", environment)
+    _, undisturbed = finish(write_config(tmp_path / "clean"), tmp_path / "clean" / "out")
     assert code == 0
     assert resumed["dataset"]["hash"] == undisturbed["dataset"]["hash"]
     assert resumed["counts"] == undisturbed["counts"]
 
 
-def test_rejects_over_the_limit_stop_the_run_with_3(tmp_path: Path, environment: dict[str, str]) -> None:
-    code, document = finish(write_config(tmp_path, bad=9), tmp_path / "out", environment)
+def test_rejects_over_the_limit_stop_the_run_with_3(tmp_path: Path, finish: Finish) -> None:
+    code, document = finish(write_config(tmp_path, bad=9), tmp_path / "out")
     assert (code, document["error"]["type"]) == (3, "RejectLimitError")
 
 
-def test_a_failing_stage_gives_its_own_message(tmp_path: Path, environment: dict[str, str]) -> None:
-    code, document = finish(write_config(tmp_path, fail=True), tmp_path / "out", environment)
+def test_a_failing_stage_gives_its_own_message(tmp_path: Path, finish: Finish) -> None:
+    code, document = finish(write_config(tmp_path, fail=True), tmp_path / "out")
     assert code == 1
     assert "asked to fail" in document["error"]["message"]
     assert document["error"]["hint"] == "do not ask"
 
 
-def test_a_wrong_option_is_a_config_error(tmp_path: Path, environment: dict[str, str]) -> None:
-    code, document = finish(write_config(tmp_path, colour="red"), tmp_path / "out", environment)
+def test_a_wrong_option_is_a_config_error(tmp_path: Path, finish: Finish) -> None:
+    code, document = finish(write_config(tmp_path, colour="red"), tmp_path / "out")
     assert code == 2
     assert "colour" in document["error"]["message"]

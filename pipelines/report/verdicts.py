@@ -1,0 +1,91 @@
+"""What the figures of a run show and do not show, as tiles and plain sentences. Computes nothing new."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipelines.results import number
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One headline figure; `tone` is good, bad or plain."""
+
+    value: str
+    what: str
+    note: str
+    tone: str = "plain"
+
+
+def _interval_tile(item: Mapping[str, Any], what: str, level: float) -> Tile | None:
+    """Good where the whole interval lies above `level`, bad where it lies below."""
+    if item["value"] is None:
+        return None
+    tone = "good" if item["ci_low"] > level else "bad" if item["ci_high"] < level else "plain"
+    return Tile(f"{100 * item['value']:.0f} %", what,
+                f"95 % interval {number(item['ci_low'])} to {number(item['ci_high'])}, {item['n']} pairs", tone)
+
+
+def _gain_tile(item: Mapping[str, Any], kind: str) -> Tile | None:
+    if item["gold_before"] is None:
+        return None
+    tone = "good" if item["gain_ci_low"] > 0 else "bad" if item["gain_ci_high"] < 0 else "plain"
+    note = f"gain {number(item['gain_ci_low'])} to {number(item['gain_ci_high'])} on {item['n_prompts']} unseen prompts"
+    return Tile(f"{item['gold_before']:.2f} → {item['gold_after']:.2f}", f"gold of the {kind} generator", note, tone)
+
+
+def tiles(summary: Mapping[str, Any]) -> list[Tile]:
+    """The headline figures; what was not measured is left out."""
+    reward, aligned = summary["rm"], summary["alignment"]
+    found = [
+        _interval_tile(reward["accuracy_id"], "reward model agrees with gold", 0.5),
+        _interval_tile(reward["accuracy_ood"], "the same on unseen kinds of prompts", 0.5),
+        _interval_tile(reward["accuracy_pretrained"], "the pretrained model alone", 0.5),
+        _gain_tile(aligned["image"], "image"),
+        _gain_tile(aligned["video"], "clip"),
+    ]
+    alpha = (summary["agreement"]["alpha"] or {}).get("overall")
+    if alpha is not None:
+        found.append(Tile(number(alpha), "agreement of the raters", "Krippendorff's alpha, overall"))
+    return [tile for tile in found if tile is not None]
+
+
+def _gain_sentence(item: Mapping[str, Any], kind: str) -> str | None:
+    if item["gold_before"] is None:
+        return None
+    low, high = item["gain_ci_low"], item["gain_ci_high"]
+    proxy = f"The reward model's own score went from {number(item['proxy_before'])} to {number(item['proxy_after'])}"
+    if low > 0:
+        return f"{proxy}, and gold of the {kind} generator rose with it: the gain's interval lies above zero."
+    if high < 0:
+        return f"{proxy}, while gold of the {kind} generator fell: the reward was hacked."
+    return f"{proxy}; whether gold of the {kind} generator changed cannot be told: the gain's interval includes zero."
+
+
+def sentences(summary: Mapping[str, Any]) -> list[str]:
+    """One sentence a finding, in the order of the loop."""
+    found: list[str | None] = []
+    gain = summary["rm"]["gain_over_pretrained"]
+    if gain["value"] is not None:
+        verdict = "votes taught it something" if gain["ci_low"] > 0 else "that cannot be told from chance"
+        found.append(f"Fine-tuning on votes moved agreement with gold by {100 * gain['value']:+.1f} points over the "
+                     f"pretrained model ({number(gain['ci_low'])} to {number(gain['ci_high'])}): {verdict}.")
+    found += [_gain_sentence(summary["alignment"][kind], {"image": "image", "video": "clip"}[kind])
+              for kind in ("image", "video")]
+    shuffled = summary["placebo"]["shuffled_votes"]
+    if shuffled["accuracy_taste"] is not None:
+        found.append(f"With shuffled votes the same pipeline agrees with the taste in "
+                     f"{100 * shuffled['accuracy_taste']:.0f} % of pairs and moves gold by "
+                     f"{number(shuffled['gold_gain'])}.")
+    return [sentence for sentence in found if sentence]
+
+
+def placebo_rows(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """(branch, agreement with the taste, gold gain) of real votes and both placebos."""
+    rows = [("real votes", summary["rm"]["accuracy_taste"], summary["alignment"]["image"]["gain"])]
+    rows += [(name.replace("_", " "), item["accuracy_taste"], item["gold_gain"])
+             for name, item in summary["placebo"].items()]
+    return [(name, number(accuracy), number(moved)) for name, accuracy, moved in rows
+            if accuracy is not None or moved is not None]
