@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 from pipelines.cli.options import (
     DEFAULT_WAREHOUSE,
+    IMPORT_COUNTS,
     Json,
+    Set,
+    Unchanged,
     WarehouseUrl,
+    parse_settings,
     stage_command,
 )
 
@@ -18,6 +25,25 @@ app.command("build")(
         "Build a dataset version. Example: rewarddance dataset build --set name=first --set 'consensus_ids=[ID]'",
     )
 )
+
+
+@app.command("import")
+def import_(
+    format: str,
+    path: Path,
+    media: Annotated[Path | None, typer.Option(help="Folder of the media (default: PATH's).")] = None,
+    set: Set = None,
+    warehouse: WarehouseUrl = DEFAULT_WAREHOUSE,
+    json: Json = False,
+    fail_if_unchanged: Unchanged = False,
+) -> None:
+    """Import preference data, a file or a folder. Example: rewarddance dataset import videoalign annotations.csv"""
+    from pipelines.cli.output import finish
+    from pipelines.job import run_stage_config
+
+    options = {"format": format, "path": str(path), "media_root": media and str(media), **parse_settings(set)}
+    receipt = run_stage_config("warehouse.importers.run:ImportConfig", options, warehouse)
+    finish(receipt, json, keep=IMPORT_COUNTS, fail_if_unchanged=fail_if_unchanged)
 
 
 @app.command("list")

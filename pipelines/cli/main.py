@@ -11,15 +11,16 @@ import sys
 
 import typer
 
-from pipelines.cli import annotate, dataset, generate, loop, reward_model
+from pipelines.cli import annotate, dataset, generate, loop, prompts, reward_model
 
 app = typer.Typer(help="Human preference data, generative reward models and generator alignment as one versioned loop.",
                   no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.command()(loop.demo)
 app.command()(loop.run)
+app.add_typer(prompts.app, name="prompts")
 app.add_typer(generate.app, name="generate")
 app.add_typer(annotate.app, name="annotate", help="Pairs, votes, consensus and agreement.")
-app.add_typer(dataset.app, name="dataset", help="Preference data: build, list and show versions.")
+app.add_typer(dataset.app, name="dataset", help="Preference data: import, build, list and show versions.")
 app.add_typer(reward_model.app, name="rm", help="The reward model: train, evaluate, score.")
 app.command("align")(loop.align)
 app.command()(loop.report)

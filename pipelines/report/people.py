@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.report.inline import Picture, stored
+from pipelines.report.plots import bars
 from warehouse import Warehouse
 from warehouse.hashing import content_id
 
@@ -86,10 +87,51 @@ def _pair(
                                            for name, line in counts.items()], list(dict.fromkeys(texts))[:3])
 
 
-def agreement(warehouse: Warehouse, consensus: tuple[str, ...]) -> list[dict[str, Any]]:
-    """One row a consensus run: its method, votes, pairs, and what it says about agreement and raters."""
+@dataclass(frozen=True)
+class Agreement:
+    """What one consensus run says of its votes: alpha (dimension, value, interval) and a plot of its raters."""
+
+    title: str
+    method: str
+    n_votes: int
+    n_pairs: int
+    alpha: list[tuple[str, str, str]]
+    raters: str
+    excluded: int
+    svg: str
+
+
+def agreement(warehouse: Warehouse, consensus: tuple[str, ...]) -> list[Agreement]:
+    """One entry a consensus run, in the order asked for."""
     condition, parameters = _listed("consensus_id", consensus)
-    rows = warehouse.rows("SELECT consensus_id, method, n_votes, n_pairs, agreement_json, raters_json "
-                          f"FROM consensus_runs WHERE {condition} ORDER BY consensus_id", parameters)
-    return [{**row, "agreement": json.loads(row["agreement_json"] or "{}"),
-             "raters": json.loads(row["raters_json"] or "{}")} for row in rows]
+    rows = warehouse.rows(f"SELECT * FROM consensus_runs WHERE {condition} ORDER BY consensus_id", parameters)
+    if consensus:
+        rows.sort(key=lambda row: consensus.index(row["consensus_id"]))
+    return [_agreement(warehouse, row) for row in rows]
+
+
+def _agreement(warehouse: Warehouse, row: dict[str, Any]) -> Agreement:
+    parameters = json.loads(row["params_json"])
+    named, of = _listed("campaign_id", tuple(parameters.get("campaign_ids", ())))
+    campaigns = warehouse.rows(f"SELECT name FROM campaigns WHERE {named} ORDER BY name", of) if of else []
+    sources = [item["name"] for item in campaigns] + list(parameters.get("vote_sources", ()))
+    raters = json.loads(row["raters_json"])
+    agreeing = sorted(((name, rater["agreement"]) for name, rater in raters.items() if rater["agreement"] is not None),
+                      key=lambda item: -item[1])
+    excluded = {name[:4] for name, rater in raters.items() if rater["excluded"]}
+    return Agreement(
+        title=", ".join(sources).replace("_", " "),
+        method=row["method"],
+        n_votes=row["n_votes"],
+        n_pairs=row["n_pairs"],
+        alpha=[_alpha(name, part) for name, part in sorted(json.loads(row["agreement_json"]).items())],
+        raters=f"{len(raters)} raters, {len(excluded)} left out",
+        excluded=len(excluded),
+        svg=bars({name[:4]: value for name, value in agreeing}, "agrees with the others", marked=excluded),
+    )
+
+
+def _alpha(dimension: str, part: dict[str, Any]) -> tuple[str, str, str]:
+    interval = part.get("ci")
+    value = "too few votes" if part["alpha"] is None else f"{part['alpha']:.3f}"
+    return dimension.replace("_", " "), value, f"{interval[0]:.3f} to {interval[1]:.3f}" if interval else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -45,7 +45,8 @@ def lines(curves: Mapping[str, Curve], x_label: str, y_label: str) -> str:
     with _axes(out) as axes:
         for (name, points), colour in zip(drawn.items(), COLOURS * 4, strict=False):
             mark = "o" if len(points) < 12 else ""
-            axes.plot([x for x, _ in points], [y for _, y in points], label=name, color=colour, linewidth=1.8,
+            label = name.replace("/", ": ").replace("_", " ")
+            axes.plot([x for x, _ in points], [y for _, y in points], label=label, color=colour, linewidth=1.8,
                       marker=mark, markersize=4)
         axes.set_xlabel(x_label)
         axes.set_ylabel(y_label)
@@ -54,18 +55,15 @@ def lines(curves: Mapping[str, Curve], x_label: str, y_label: str) -> str:
     return out[0]
 
 
-def bars(values: Mapping[str, float], y_label: str, intervals: Mapping[str, tuple[float, float]] | None = None,
-         line: float | None = None) -> str:
-    """One bar per name, with its interval where given; `line` is a dashed level to compare with."""
+def bars(values: Mapping[str, float], y_label: str, marked: Collection[str] = ()) -> str:
+    """One bar per name in the order given, those of `marked` in red. Empty text without values."""
     if not values:
         return ""
     out: list[str] = []
-    with _axes(out) as axes:
-        axes.bar(list(values), list(values.values()), color=COLOURS[0], width=0.6)
-        for name, (low, high) in (intervals or {}).items():
-            axes.plot([name, name], [low, high], color=_DIM, linewidth=2)
-        if line is not None:
-            axes.axhline(line, color=COLOURS[3], linewidth=1, linestyle="--")
+    with _axes(out, 2.0) as axes:
+        colours = [COLOURS[3] if name in marked else COLOURS[0] for name in values]
+        axes.bar(list(values), list(values.values()), color=colours, width=0.7)
         axes.set_ylabel(y_label)
         axes.grid(visible=False, axis="x")
+        axes.tick_params(axis="x", rotation=90, labelsize=7)
     return out[0]
