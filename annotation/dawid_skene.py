@@ -1,0 +1,84 @@
+"""Dawid and Skene (1979): each rater has a confusion matrix, each pair a hidden label; estimated by EM.
+
+Starts from label shares and iterates M and E steps in log space until the likelihood of the votes stands still.
+Confusion matrices may be smoothed by pseudo-votes towards what all raters together do with a label: with few votes a
+rater, the plain estimate is sure of too much. Smoothing 0 is the method as published (and as crowd-kit has it).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from annotation.ballots import Floats, Ints
+
+_TINY = 1e-10
+
+
+@dataclass(frozen=True, eq=False)
+class DawidSkene:
+    """`posterior` [N, K] of each pair's label, `confusion` [R, K, K] (true label, given label), `prior` [K]."""
+
+    posterior: Floats
+    confusion: Floats
+    prior: Floats
+    iterations: int
+
+    def reliability(self) -> Floats:
+        """Chance of each rater [R] to give the true label, over labels as frequent as they are."""
+        correct: Floats = np.einsum("rkk,k->r", self.confusion, self.prior)
+        return correct
+
+
+def _confusion(posterior: Floats, pair: Ints, cell: Ints, raters: int, smoothing: float) -> Floats:
+    labels = posterior.shape[1]
+    given = np.stack(
+        [np.bincount(cell, weights=posterior[pair, true], minlength=raters * labels) for true in range(labels)], axis=1
+    )
+    counts = given.reshape(raters, labels, labels).transpose(0, 2, 1)
+    if smoothing:
+        crowd = counts.sum(axis=0) + _TINY
+        counts = counts + smoothing * crowd / crowd.sum(axis=1, keepdims=True)
+    total = counts.sum(axis=2, keepdims=True)
+    # A rater who never met a label says nothing about it.
+    shares: Floats = np.divide(counts, total, out=np.full(counts.shape, 1.0 / labels), where=total > 0)
+    return shares
+
+
+def dawid_skene(
+    pair: Ints,
+    rater: Ints,
+    label: Ints,
+    shape: tuple[int, int, int],
+    *,
+    smoothing: float = 0.0,
+    iterations: int = 100,
+    tolerance: float = 1e-5,
+) -> DawidSkene:
+    """EM over votes [V] each; `shape` is (pairs, raters, labels). Pairs without votes get the prior.
+
+    Stops where the log likelihood a vote grows by less than `tolerance`. Ties are a label like any other.
+    """
+    pairs, raters, labels = shape
+    cell = rater * labels + label
+    counts = np.bincount(pair * labels + label, minlength=pairs * labels).reshape(pairs, labels).astype(np.float64)
+    total = counts.sum(axis=1, keepdims=True)
+    posterior: Floats = np.divide(counts, total, out=np.full(counts.shape, 1.0 / labels), where=total > 0)
+    previous, done = -np.inf, 0
+    while True:
+        prior: Floats = posterior[total[:, 0] > 0].mean(axis=0) if len(pair) else np.full(labels, 1.0 / labels)
+        confusion = _confusion(posterior, pair, cell, raters, smoothing)
+        seen = np.log(confusion + _TINY)[rater, :, label]
+        joint = np.log(prior + _TINY) + np.stack(
+            [np.bincount(pair, weights=seen[:, true], minlength=pairs) for true in range(labels)], axis=1
+        )
+        highest = joint.max(axis=1, keepdims=True)
+        posterior = np.exp(joint - highest)
+        scale = posterior.sum(axis=1, keepdims=True)
+        posterior = posterior / scale
+        likelihood = float((highest + np.log(scale)).sum()) / max(len(pair), 1)
+        done += 1
+        if likelihood - previous < tolerance or done >= iterations:
+            return DawidSkene(posterior, confusion, prior, done)
+        previous = likelihood

@@ -1,0 +1,178 @@
+"""How each rater does: known answers, agreement with the others, lean to a side, speed; and who is flagged.
+
+Works on votes of all dimensions at once: a "pair" here is one question, a pair in one dimension. Agreement is with
+the majority of the other voters of the same camp (populations.py), the rater left out, ties left out. The flags:
+
+    spammer   fails known answers, or agrees with the others hardly more than a coin would
+    copier    gives the same answers as one other rater, far beyond what the two share with anybody, and later
+    left_bias prefers one side of the screen whatever is there
+    fast      answers in less than a third of the usual time
+
+A flag needs evidence: intervals are Wilson's at 95 %, and the copier's tail is divided by the number of couples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+from scipy import sparse, stats
+
+from annotation.ballots import TIE, Ballots, Flags, Floats, Ints
+from warehouse.records import LABELS
+
+_Z = 1.96
+_COPIER_TAIL = 0.001
+_COPIER_SAME = 0.9
+
+
+class QualityRules(BaseModel):
+    """Thresholds, and which flags keep a rater out of the consensus."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    exclude: tuple[str, ...] = ("spammer", "copier")
+    min_gold_accuracy: float = Field(default=0.75, ge=0.0, le=1.0)
+    lean_limit: float = Field(default=0.2, ge=0.0, le=0.5)
+    # Where more raters than this would go, the known answers or the campaign are at fault, not the raters.
+    max_excluded_share: float = Field(default=0.34, ge=0.0, le=1.0)
+
+
+@dataclass(frozen=True)
+class RaterQuality:
+    """Figures of one rater; None where there was nothing to measure."""
+
+    votes: int
+    gold_votes: int
+    gold_accuracy: float | None
+    agreement: float | None
+    left_share: float | None
+    median_seconds: float | None
+    flags: tuple[str, ...]
+
+
+def wilson(successes: Floats, n: Floats) -> tuple[Floats, Floats]:
+    """Wilson's 95 % interval of a share; (0, 1) for n = 0."""
+    total = np.maximum(n, 1.0)
+    centre = (successes + _Z**2 / 2) / (total + _Z**2)
+    reach = _Z / (total + _Z**2) * np.sqrt(successes * (total - successes) / total + _Z**2 / 4)
+    return np.where(n > 0, centre - reach, 0.0), np.where(n > 0, centre + reach, 1.0)
+
+
+def _share(successes: Floats, n: Floats) -> Floats:
+    share: Floats = np.divide(successes, n, out=np.full(len(n), np.nan), where=n > 0)
+    return share
+
+
+def _per_rater(votes: Ballots, hits: Flags, asked: Flags) -> tuple[Floats, Floats]:
+    size = len(votes.raters)
+    successes = np.bincount(votes.rater[asked], weights=hits[asked].astype(float), minlength=size)
+    return successes.astype(np.float64), np.bincount(votes.rater[asked], minlength=size).astype(np.float64)
+
+
+def _with_others(votes: Ballots, camp: Ints) -> tuple[Floats, Floats]:
+    """Votes that agree with the majority of the camp's other voters, and votes that had one."""
+    sign = np.select([votes.label == 0, votes.label == 1], [1.0, -1.0], 0.0)
+    cell = votes.pair * 2 + camp
+    margin = np.bincount(cell, weights=sign, minlength=2 * len(votes.pairs))
+    others = margin[cell] - sign
+    asked = (votes.label < TIE) & (others != 0) & ~votes.gold
+    return _per_rater(votes, others * sign > 0, asked)
+
+
+def _copiers(votes: Ballots) -> set[int]:
+    """Raters whose answers repeat one other rater's."""
+    plain = votes.keep(~votes.gold)
+    shape = (len(votes.raters), len(votes.pairs))
+    shared, same = np.zeros(shape[:1] * 2), np.zeros(shape[:1] * 2)
+    for label in range(len(LABELS)):
+        mask = plain.label == label
+        place = (plain.rater[mask], plain.pair[mask])
+        given = sparse.csr_matrix((np.ones(mask.sum()), place), shape=shape)
+        same += (given @ given.T).toarray()
+    there = sparse.csr_matrix((np.ones(len(plain)), (plain.rater, plain.pair)), shape=shape)
+    shared += (there @ there.T).toarray()
+    np.fill_diagonal(shared, 0.0)
+    np.fill_diagonal(same, 0.0)
+    usual = _share(same.sum(axis=1), shared.sum(axis=1))
+    found = set()
+    for one, other in np.argwhere(np.triu(same >= _COPIER_SAME * np.maximum(shared, 1.0), 1)):
+        expected = max(usual[one], usual[other])
+        tail = stats.binom.sf(same[one, other] - 1, shared[one, other], expected)
+        if tail * max(len(votes.raters) ** 2 / 2, 1) < _COPIER_TAIL:
+            found.add(_later(plain, int(one), int(other)))
+    return found
+
+
+def _later(votes: Ballots, one: int, other: int) -> int:
+    """Which of two raters mostly answers after the other."""
+    times = [dict(zip(votes.pair[m], votes.time_s[m], strict=True)) for m in (votes.rater == one, votes.rater == other)]
+    after = [times[0][pair] - times[1][pair] for pair in times[0].keys() & times[1].keys()]
+    return one if np.median(after) > 0 else other
+
+
+def _medians(votes: Ballots) -> Floats:
+    """Median seconds of each rater, NaN where no vote says how long it took."""
+    known = ~np.isnan(votes.seconds)
+    order = np.argsort(votes.rater[known], kind="stable")
+    starts = np.searchsorted(votes.rater[known][order], np.arange(1, len(votes.raters)))
+    groups = np.split(votes.seconds[known][order], starts)
+    return np.array([np.median(group) if len(group) else np.nan for group in groups])
+
+
+def rate(votes: Ballots, camp: Ints, gold: Mapping[str, int], rules: QualityRules) -> dict[str, RaterQuality]:
+    """Figures and flags by rater id; `camp` [V] is 0 or 1, `gold` the label index of questions with known answers.
+
+    Known answers are the larger camp's; where there are two camps they flag nobody.
+    """
+    known = np.array([gold.get(name, -1) for name in votes.pairs], np.int64)[votes.pair]
+    right, gold_votes = _per_rater(votes, votes.label == known, known >= 0)
+    agreed, compared = _with_others(votes, camp)
+    chosen = (votes.label < TIE) & (votes.left != 0)
+    lefts, sided = _per_rater(votes, (votes.label == 0) == (votes.left == 1), chosen)
+    seconds = _medians(votes)
+    flags = _flags(rules, (right, gold_votes), (agreed, compared), (lefts, sided), seconds, bool(camp.any()))
+    for rater in _copiers(votes):
+        flags[rater].append("copier")
+    counts = np.bincount(votes.rater, minlength=len(votes.raters))
+    accuracy, agreement, left_share = _share(right, gold_votes), _share(agreed, compared), _share(lefts, sided)
+    return {
+        name: RaterQuality(
+            votes=int(counts[index]),
+            gold_votes=int(gold_votes[index]),
+            gold_accuracy=_figure(accuracy[index]),
+            agreement=_figure(agreement[index]),
+            left_share=_figure(left_share[index]),
+            median_seconds=_figure(seconds[index]),
+            flags=tuple(sorted(flags[index])),
+        )
+        for index, name in enumerate(votes.raters)
+    }
+
+
+Part = tuple[Floats, Floats]
+
+
+def _figure(value: float) -> float | None:
+    return None if np.isnan(value) else round(float(value), 4)
+
+
+def _flags(rules: QualityRules, gold: Part, others: Part, lefts: Part, seconds: Floats, camps: bool) -> list[list[str]]:
+    crowd = float(np.nanmedian(_share(*others))) if others[1].any() else 0.5
+    fails = (wilson(*gold)[1] < rules.min_gold_accuracy) & (not camps)
+    # Half-way between a coin and the middle rater.
+    coin = wilson(*others)[1] < (0.5 + crowd) / 2
+    low, high = wilson(*lefts)
+    leans = (low > 0.5 + rules.lean_limit) | (high < 0.5 - rules.lean_limit)
+    usual = np.nanmedian(seconds) if (~np.isnan(seconds)).any() else np.nan
+    fast = seconds < usual / 3
+    named = {"spammer": fails | coin, "left_bias": leans, "fast": fast}
+    return [[name for name, mask in named.items() if mask[index]] for index in range(len(seconds))]
+
+
+def excluded(ratings: Mapping[str, RaterQuality], rules: QualityRules) -> tuple[list[str], bool]:
+    """Raters to leave out, and True where they would be so many that nobody is."""
+    out = sorted(name for name, rating in ratings.items() if set(rating.flags) & set(rules.exclude))
+    suspect = len(out) > rules.max_excluded_share * len(ratings)
+    return ([], True) if suspect else (out, False)
