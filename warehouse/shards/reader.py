@@ -1,0 +1,210 @@
+"""Shards -> samples: a torch-free, picklable, map-style view over the index, for any loader.
+
+A sample is one `pread` at its offset, its sha256 checked every time: flipped bytes, a damaged header and a truncated
+shard are errors that name shard and key, never a sample less. No file stays open, so worker processes and threads
+share nothing. Left out on purpose: decoding media, batches, tensors (rm/ and the loader that wraps this).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from warehouse.catalog import Warehouse
+from warehouse.errors import ConflictError, CorruptDataError, InvalidInputError, NewerSchemaError, NotFoundError
+from warehouse.hashing import sha256_hex
+from warehouse.shards import ustar
+from warehouse.shards.order import Indices, epoch_order, share
+from warehouse.shards.writer import INDEX, INDEX_SCHEMA
+
+SAMPLE_SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One (pair, dimension): media bytes as stored, texts, and the JSON's facts.
+
+    `instruction` is a template with the slots {prompt} {image_1} {image_2}; `rationale` is "" where there is none;
+    facts["p_a"] in [0, 1] is the label, P(a beats b).
+    """
+
+    key: str
+    a: bytes
+    b: bytes
+    references: tuple[bytes, ...]
+    condition: bytes | None
+    prompt: str
+    instruction: str
+    rationale: str
+    facts: dict[str, Any]
+
+
+def _assemble(key: str, blob: bytes, where: str) -> Sample:
+    media: dict[str, bytes] = {}
+    rest: dict[str, bytes] = {}
+    for name, data in ustar.members(blob, where):
+        owner, _, suffix = name.partition(".")
+        if owner != key:
+            raise CorruptDataError(f"the index says sample {key}, the shard holds {name}", where=where)
+        role, _, extension = suffix.partition(".")
+        (rest if extension in ("", "txt") else media)[role] = data
+    try:
+        facts = json.loads(rest["json"])
+        if facts["schema"] > SAMPLE_SCHEMA:
+            raise NewerSchemaError(
+                f"sample schema {facts['schema']}, this software reads {SAMPLE_SCHEMA}", where=where, hint="upgrade it"
+            )
+        texts = {name: rest[name].decode() for name in ("prompt", "instruction", "rationale")}
+        references = tuple(media[f"ref{i}"] for i in range(sum(role.startswith("ref") for role in media)))
+        return Sample(key, media["a"], media["b"], references, media.get("cond"), facts=facts, **texts)
+    except (KeyError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise CorruptDataError(f"sample {key} has not the members of a sample: {error!r}", where=where) from error
+
+
+class ShardDataset:
+    """Samples of one split by index 0 .. len - 1, and the order in which an epoch meets them.
+
+    `seed` decides the shuffle of every epoch; `tasks` and `dimensions` keep only theirs (empty: all). Negative
+    indices count from the end. Raises NotFoundError where the folder has no index.
+    """
+
+    def __init__(self, folder: Path, seed: int = 0, tasks: Sequence[str] = (), dimensions: Sequence[str] = ()) -> None:
+        self.folder, self.seed = folder, seed
+        self._kept = {"task": tuple(tasks), "dimension": tuple(dimensions)}
+        self._epoch = self._consumed = 0
+        self._index = self._read_index()
+
+    def _read_index(self) -> pa.Table:
+        path = self.folder / INDEX
+        if not path.is_file():
+            raise NotFoundError(f"no split here: {path} is missing", hint="see: rewarddance dataset list")
+        try:
+            table = pq.read_table(path, schema=INDEX_SCHEMA)
+        except (pa.ArrowException, OSError) as error:
+            raise CorruptDataError(f"the index cannot be read: {error}", where=str(path)) from error
+        for column, values in self._kept.items():
+            if values:
+                table = table.filter(pc.is_in(table[column], pa.array(values, pa.string())))
+        return table.combine_chunks()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Workers read the index again instead of receiving it through a pipe.
+        return {name: value for name, value in self.__dict__.items() if name != "_index"}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._index = self._read_index()
+
+    def __len__(self) -> int:
+        return int(self._index.num_rows)
+
+    @property
+    def keys(self) -> list[str]:
+        """Sample keys in index order."""
+        return list(self._index["key"].to_pylist())
+
+    def __getitem__(self, index: int) -> Sample:
+        """The verified sample; raises IndexError, or CorruptDataError that names shard and key."""
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"sample {index} of {len(self)}")
+        row = {name: self._index[name][int(index) % len(self)].as_py() for name in INDEX_SCHEMA.names}
+        where = f"{self.folder / row['shard']}, sample {row['key']}"
+        blob = self._read(row["shard"], row["offset"], row["size"], where)
+        if sha256_hex(blob) != row["sha256"]:
+            raise CorruptDataError(
+                f"sample {row['key']} of shard {row['shard']} has not the bytes it was written with: {len(blob)} of "
+                f"{row['size']} bytes, sha256 differs",
+                where=where,
+                hint="restore the shard, or build the version again elsewhere",
+            )
+        return _assemble(row["key"], blob, where)
+
+    def _read(self, shard: str, offset: int, size: int, where: str) -> bytes:
+        try:
+            handle = os.open(self.folder / shard, os.O_RDONLY)
+        except FileNotFoundError as error:
+            raise CorruptDataError(f"shard {shard} is gone", where=where, hint="restore the shard") from error
+        try:
+            return os.pread(handle, size, offset)
+        finally:
+            os.close(handle)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Start an epoch from its beginning."""
+        self._epoch, self._consumed = epoch, 0
+
+    def advance(self, samples: int) -> None:
+        """Say that the next `samples` of this epoch's order were used, by all ranks together."""
+        if samples < 0:
+            raise InvalidInputError(f"samples must be non-negative, got {samples}")
+        self._consumed = min(self._consumed + samples, len(self))
+
+    def plan(self, rank: int, world: int) -> Indices:
+        """Indices that `rank` of `world` meets in what is left of this epoch, int64 [steps], as many on every rank.
+
+        Over all ranks every sample that is left comes exactly once. Where `world` does not divide their number, fewer
+        than `world` samples from the beginning of the epoch come again at its end.
+        """
+        return share(epoch_order(len(self), self.seed, self._epoch), rank, world, self._consumed)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the epoch stands. It holds for any world size: a run may go on with more or fewer ranks."""
+        return {
+            "seed": self.seed,
+            "epoch": self._epoch,
+            "consumed": self._consumed,
+            "samples": len(self),
+            "fingerprint": self.fingerprint(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state` was taken; raises ConflictError where it is of other samples."""
+        if state["fingerprint"] != self.fingerprint():
+            raise ConflictError(
+                f"the state is of {state['samples']} other samples, this split has {len(self)}",
+                where=str(self.folder),
+                hint="resume with the dataset version, tasks and dimensions of the interrupted run",
+            )
+        self.seed, self._epoch, self._consumed = int(state["seed"]), int(state["epoch"]), int(state["consumed"])
+
+    def fingerprint(self) -> str:
+        """SHA-256 over the samples' own hashes, in order."""
+        digest = hashlib.sha256()
+        for value in self._index["sha256"].to_pylist():
+            digest.update(value.encode())
+        return digest.hexdigest()
+
+
+def open_split(
+    warehouse: Warehouse | Path | str,
+    name: str,
+    version: int,
+    split: str,
+    *,
+    seed: int = 0,
+    tasks: Sequence[str] = (),
+    dimensions: Sequence[str] = (),
+) -> ShardDataset:
+    """The samples of one split of a dataset version; `warehouse` may be its folder, no connection is needed.
+
+    Raises NotFoundError that names what there is. A split without samples has length 0.
+    """
+    root = warehouse.root if isinstance(warehouse, Warehouse) else Path(warehouse)
+    folder = root / "datasets" / name / f"v{version}" / split
+    if not (folder / INDEX).is_file():
+        there = sorted(path.parent.name for path in folder.parent.glob(f"*/{INDEX}"))
+        raise NotFoundError(
+            f"no split {split!r} of {name}@{version}",
+            where=str(folder.parent),
+            hint=f"it has {', '.join(there)}" if there else "see: rewarddance dataset list",
+        )
+    return ShardDataset(folder, seed, tasks, dimensions)
