@@ -9,7 +9,6 @@ import typer
 
 from pipelines.cli.options import (
     DEFAULT_WAREHOUSE,
-    IMPORT_COUNTS,
     Json,
     Set,
     Unchanged,
@@ -38,12 +37,12 @@ def import_(
     fail_if_unchanged: Unchanged = False,
 ) -> None:
     """Import preference data, a file or a folder. Example: rewarddance dataset import videoalign annotations.csv"""
-    from pipelines.cli.output import finish
+    from pipelines.cli.output import finish_import
     from pipelines.job import run_stage_config
 
     options = {"format": format, "path": str(path), "media_root": media and str(media), **parse_settings(set)}
     receipt = run_stage_config("warehouse.importers.run:ImportConfig", options, warehouse)
-    finish(receipt, json, keep=IMPORT_COUNTS, fail_if_unchanged=fail_if_unchanged)
+    finish_import(receipt, json, fail_if_unchanged=fail_if_unchanged)
 
 
 @app.command("list")

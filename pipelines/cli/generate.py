@@ -9,7 +9,6 @@ import typer
 
 from pipelines.cli.options import (
     DEFAULT_WAREHOUSE,
-    IMPORT_COUNTS,
     Json,
     Keys,
     Set,
@@ -52,9 +51,9 @@ def ingest(
 ) -> None:
     """Take in files made elsewhere (CSV or JSONL manifest). Example: rewarddance generate ingest manifest.csv"""
     from generation.ingest import IngestConfig, run
-    from pipelines.cli.output import finish
+    from pipelines.cli.output import finish_import
     from warehouse import open_warehouse
 
     with open_warehouse(warehouse) as opened:
         receipt = run(IngestConfig(manifest=manifest, root=root, source=source), opened)
-    finish(receipt, json, keep=IMPORT_COUNTS, fail_if_unchanged=fail_if_unchanged)
+    finish_import(receipt, json, fail_if_unchanged=fail_if_unchanged)

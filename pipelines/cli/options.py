@@ -15,9 +15,6 @@ Unchanged = Annotated[bool, typer.Option("--fail-if-unchanged", help="Exit code 
 Set = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE of the stage's config, VALUE as YAML; repeat.")]
 Keys = Annotated[bool, typer.Option("--keys", help="List the keys of the stage's config and stop.")]
 DEFAULT_WAREHOUSE = "warehouse-data"
-IMPORT_COUNTS = (
-    "read", "duplicates", "prompts", "candidates", "pairs", "ties", "votes", "rejects", "already_there", "media_absent",
-)  # fmt: skip
 
 
 def parse_settings(settings: list[str] | None) -> dict[str, object]:

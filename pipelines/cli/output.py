@@ -60,26 +60,39 @@ def _short(value: Any) -> str:
     return json.dumps(value, default=str) if isinstance(value, dict | list) else str(value)
 
 
-def receipt_document(receipt: Any, *, keep: tuple[str, ...] = ()) -> dict[str, Any]:
-    """A stage's receipt as a command's answer: outputs and counts on one level; the counts of `keep` always there."""
+def receipt_document(receipt: Any) -> dict[str, Any]:
+    """A stage's receipt as a command's answer: counts and outputs on one level."""
     body = receipt.model_dump(mode="json")
-    counts = {**dict.fromkeys(keep, 0), **body["counts"], "rejects": sum(body["rejected"].values())}
     return {
         "stage": body["stage"],
         "changed": body["changed"],
         "seconds": body["seconds"],
-        **counts,
+        **body["counts"],
         **body["outputs"],
+        "rejects": sum(body["rejected"].values()),
         "rejects_by_reason": body["rejected"],
         "over_limit": body["over_limit"],
     }
 
 
-def finish(receipt: Any, as_json: bool, *, keep: tuple[str, ...] = (), fail_if_unchanged: bool = False) -> None:
+def finish(receipt: Any, as_json: bool, *, fail_if_unchanged: bool = False) -> None:
     """Prints a receipt and leaves with 3 (over the limit), 4 (unchanged, and asked for) or 0."""
+    emit(receipt_document(receipt), as_json)
+    _leave(receipt, fail_if_unchanged)
+
+
+def finish_import(receipt: Any, as_json: bool, *, fail_if_unchanged: bool = False) -> None:
+    """As `finish`, with the counts that every import answers, always all of them."""
+    from warehouse.importers.answer import import_answer
+
+    about = {"stage": receipt.stage, "seconds": receipt.seconds, "over_limit": receipt.over_limit}
+    emit(import_answer(receipt) | about, as_json)
+    _leave(receipt, fail_if_unchanged)
+
+
+def _leave(receipt: Any, fail_if_unchanged: bool) -> None:
     import typer
 
-    emit(receipt_document(receipt, keep=keep), as_json)
     if receipt.over_limit:
         raise typer.Exit(3)
     if fail_if_unchanged and not receipt.changed:
