@@ -27,7 +27,8 @@ SOURCE_ROOT = Path(__file__).resolve().parent.parent
 class StageEntry(BaseModel):
     """One stage of a run: `name` is unique, `stage` is `module:ConfigClass`, `after` names what it waits for.
 
-    `files` are read from outside the warehouse; `summary` maps a dotted key of summary.json to an output of the stage.
+    `files` are read from outside the warehouse; `summary` maps a dotted key of summary.json to an output of the stage
+    (`output`) or to one key of it (`output.key`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

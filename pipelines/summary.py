@@ -7,6 +7,7 @@ of its entry in the run config. No number is computed here.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,14 @@ def is_simulated(config: RunConfig) -> bool:
     return any("simulation." in entry.stage or "simulation." in str(entry.options) for entry in config.stages)
 
 
+def _output(receipt: Mapping[str, Any], dotted: str) -> Any:
+    """An output of a receipt, or one key of it (`accuracy.value`), or a count; None where there is none."""
+    value: Any = {**receipt["counts"], **receipt["outputs"]}
+    for key in dotted.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
 def summarise(plan: Plan) -> dict[str, Any]:
     """The document of a finished run."""
     document = skeleton()
@@ -68,7 +77,7 @@ def summarise(plan: Plan) -> dict[str, Any]:
         receipt = plan.receipts[entry.name]
         document["seconds"][entry.name] = round(receipt["seconds"], 2)
         for dotted, output in entry.summary.items():
-            place(document, dotted, receipt["outputs"].get(output, receipt["counts"].get(output)))
+            place(document, dotted, _output(receipt, output))
     with open_warehouse(plan.warehouse_url) as warehouse:
         document["counts"] = counts(warehouse)
     document["warehouse"] = plan.warehouse_url
