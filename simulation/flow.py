@@ -159,7 +159,7 @@ def flow_loss(model: FlowTransformer, x_0: Tensor, words: Tensor, generator: tor
     The velocity weight 1 / t^2 spends the network on texture: shapes and counts stay wrong (decisions.md).
     """
     batch = x_0.shape[0]
-    t = torch.sigmoid(torch.randn(batch, generator=generator) * 1.2 + 0.3)
+    t = torch.sigmoid(torch.randn(batch, generator=generator) * 1.2 + 0.6)
     noise = torch.randn(x_0.shape, generator=generator)
     dropped = torch.rand(batch, generator=generator) < 0.1
     shape = (-1, *[1] * (x_0.dim() - 1))

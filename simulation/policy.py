@@ -35,12 +35,12 @@ ADAPTED_LAYERS = ("qkv", "out", "up", "down", "write")
 _ROWS = 32
 
 
-def save_generator(module: FlowTransformer, folder: Path, card: Mapping[str, Any]) -> None:
-    """Write model.safetensors, config.json and card.json."""
+def save_generator(module: FlowTransformer, folder: Path) -> None:
+    """Write model.safetensors (float16: half the bytes, and no eight-bit colour changes) and config.json."""
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: value.contiguous() for name, value in module.state_dict().items()}, folder / "model.safetensors")
+    halves = {name: value.half().contiguous() for name, value in module.state_dict().items()}
+    save_file(halves, folder / "model.safetensors")
     (folder / "config.json").write_text(canonical_json(module.config.model_dump()) + "\n", encoding="utf-8")
-    (folder / "card.json").write_text(json.dumps(dict(card), indent=2) + "\n", encoding="utf-8")
 
 
 def load_generator(folder: Path) -> FlowTransformer:
@@ -50,7 +50,7 @@ def load_generator(folder: Path) -> FlowTransformer:
                             hint=f"python -m simulation.pretrain {folder.name}")
     config = FlowConfig.model_validate_json((folder / "config.json").read_text(encoding="utf-8"))
     module = FlowTransformer(config)
-    module.load_state_dict(load_file(folder / "model.safetensors"))
+    module.load_state_dict({name: value.float() for name, value in load_file(folder / "model.safetensors").items()})
     return module.eval()
 
 
@@ -70,7 +70,7 @@ class SimulatedPolicy:
             ("video", "t2v", "flow-clip") if frames > 1 else ("image", "t2i", "flow-image"))
         self.frame_times_s = tuple(index / CLIP_FPS for index in range(frames))
         self.steps, self.guidance = steps, guidance
-        self.params: dict[str, Any] = {"steps": steps, "guidance": guidance}
+        self.params: Mapping[str, Any] = {"steps": steps, "guidance": guidance}
         self._trainable: list[lora.LowRank] = []
 
     def times(self, steps: int) -> list[float]:
@@ -137,11 +137,13 @@ class SimulatedPolicy:
 
     def generate(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[bytes]:
         """PNG, or MP4 at CLIP_FPS, of each prompt and seed, whatever else is in the batch."""
-        made: list[bytes] = []
-        for start in range(0, len(prompts), _ROWS):
-            texts, chunk = list(prompts[start:start + _ROWS]), list(seeds[start:start + _ROWS])
-            made += [self._encode(frames) for frames in self._pixels(texts, chunk)[:len(chunk)]]
-        return made
+        return [self._encode(frames) for frames in self.frames(prompts, seeds)]
+
+    def frames(self, prompts: Sequence[str], seeds: Sequence[int]) -> NDArray[np.uint8]:
+        """uint8 [B, T, H, W, 3], one for each prompt and seed."""
+        chunks = [(list(prompts[start:start + _ROWS]), list(seeds[start:start + _ROWS]))
+                  for start in range(0, len(prompts), _ROWS)]
+        return np.concatenate([self._pixels(texts, chosen)[:len(texts)] for texts, chosen in chunks])
 
     def _pixels(self, prompts: list[str], seeds: list[int]) -> NDArray[np.uint8]:
         """uint8 [_ROWS, T, H, W, 3]; rows after the last prompt repeat it."""

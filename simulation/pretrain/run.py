@@ -6,7 +6,6 @@ from a generator seeded by (model seed, step), so a resumed run sees what an und
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import time
@@ -128,8 +127,3 @@ def _update_average(averaged: dict[str, Tensor], model: nn.Module, decay: float)
                 averaged[name].lerp_(value, 1.0 - decay)
             else:
                 averaged[name].copy_(value)
-
-
-def write_card(folder: Path, card: dict[str, Any]) -> None:
-    """card.json beside the weights: seed, minutes, device, metrics, command, the 20-step trace."""
-    (folder / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,37 @@
+"""The committed models by name, and how their weights and cards are written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from simulation import vlm
+from simulation.pretrain.generators import clip_recipe, image_recipe
+from simulation.pretrain.run import WEIGHTS, Recipe
+from simulation.pretrain.vision_language import recipe as vlm_recipe
+
+MODELS: dict[str, Callable[[], Recipe]] = {
+    "generator_image": image_recipe,
+    "generator_clip": clip_recipe,
+    "vlm_small": partial(vlm_recipe, "small", steps=1600, samples_from=0, learning_rate=2e-3),
+    "vlm_middle": partial(vlm_recipe, "middle", steps=1600, samples_from=0, learning_rate=1.5e-3),
+    "vlm_large": partial(vlm_recipe, "large", steps=1600, samples_from=0, learning_rate=8e-4),
+}
+
+
+def save(name: str, model: Any, card: dict[str, Any], weights: Path = WEIGHTS) -> Path:
+    """Write a trained model's safetensors, its config and card.json; returns the folder."""
+    folder = weights / name
+    folder.mkdir(parents=True, exist_ok=True)
+    if name.startswith("generator"):
+        from simulation.policy import save_generator
+
+        save_generator(model, folder)
+    else:
+        model.save_pretrained(folder)
+        vlm.write_tokenizer(folder)
+    (folder / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    return folder
