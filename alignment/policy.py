@@ -21,13 +21,15 @@ ADAPTER_FILE = "adapter.safetensors"
 
 
 class Policy(Protocol):
-    """A generator with an adapter. `revision` is a hash of the weights in use, adapters included."""
+    """A generator with an adapter. `revision` is a hash of the weights in use, adapters included; `params` are the
+    sampler's settings, `steps` among them. Both together say what it would make."""
 
     name: str
     task: str
     media_kind: str
     revision: str
     steps: int
+    params: Mapping[str, Any]
     frame_times_s: tuple[float, ...]
 
     def times(self, steps: int) -> list[float]:

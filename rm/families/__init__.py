@@ -10,7 +10,7 @@ from warehouse.errors import ConfigError
 FAMILIES = {"qwen3_vl": Qwen3VL}
 
 
-def load_family(path: str | Path) -> Qwen3VL:
+def load_family(path: str | Path, max_pixels: int | None = None) -> Qwen3VL:
     """The family that a checkpoint's config.json names; raises ConfigError for an unknown one."""
     from transformers import AutoConfig
 
@@ -18,4 +18,4 @@ def load_family(path: str | Path) -> Qwen3VL:
     if config.model_type not in FAMILIES:
         raise ConfigError(f"no family for model type {config.model_type!r}", where=str(path),
                           hint=f"one of {', '.join(FAMILIES)}")
-    return FAMILIES[config.model_type](path, config)
+    return FAMILIES[config.model_type](path, config, max_pixels)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn import functional as F
 
 from warehouse.errors import InvalidInputError
 
@@ -44,16 +46,31 @@ class PatchGeometry:
         return rows * columns // self.merge**2
 
 
-def fit(pixels: np.ndarray[Any, np.dtype[np.uint8]], geometry: PatchGeometry) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """uint8 [H, W, 3] resized (bicubic) to whole windows within the area limits; unchanged where it fits already."""
+@lru_cache(maxsize=4096)
+def fitted_size(height: int, width: int, geometry: PatchGeometry) -> tuple[int, int]:
+    """Height and width in whole windows within the area limits, by transformers' rule; raises InvalidInputError."""
     from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
 
-    height, width = pixels.shape[:2]
-    new_height, new_width = smart_resize(height, width, factor=geometry.window_px, min_pixels=geometry.min_pixels,
-                                         max_pixels=geometry.max_pixels)
-    if (new_height, new_width) == (height, width):
+    try:
+        new_height, new_width = smart_resize(height, width, factor=geometry.window_px, min_pixels=geometry.min_pixels,
+                                             max_pixels=geometry.max_pixels)
+    except ValueError as error:
+        raise InvalidInputError(f"a picture of {height} x {width} px cannot be shown: {error}") from error
+    return int(new_height), int(new_width)
+
+
+def fit(pixels: Any, geometry: PatchGeometry) -> Any:
+    """[H, W, 3] resized (bicubic) to whole windows within the area limits; unchanged where it fits already.
+
+    A uint8 array goes through Pillow; a float tensor keeps its gradient and stays within rounding of Pillow.
+    """
+    size = fitted_size(*pixels.shape[:2], geometry)
+    if size == tuple(pixels.shape[:2]):
         return pixels
-    return np.asarray(Image.fromarray(pixels).resize((new_width, new_height), Image.Resampling.BICUBIC))
+    if isinstance(pixels, Tensor):
+        resized = F.interpolate(pixels.permute(2, 0, 1)[None], size, mode="bicubic", antialias=True)
+        return resized[0].permute(1, 2, 0).clamp(0.0, 1.0)
+    return np.asarray(Image.fromarray(pixels).resize(size[::-1], Image.Resampling.BICUBIC))
 
 
 def patchify(pixels: Tensor, geometry: PatchGeometry) -> Tensor:

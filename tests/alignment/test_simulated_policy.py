@@ -20,7 +20,7 @@ PROMPTS = ["a red circle", "two blue squares", "a green cross above a red circle
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(5)
     folder = tmp_path_factory.mktemp("weights") / "generator_image"
-    save_generator(FlowTransformer(FlowConfig(width=48, layers=2)), folder, {"seed": 5})
+    save_generator(FlowTransformer(FlowConfig(width=48, layers=2)), folder)
     return folder
 
 
@@ -28,7 +28,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def clip_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(6)
     folder = tmp_path_factory.mktemp("weights") / "generator_clip"
-    save_generator(FlowTransformer(FlowConfig(frames=8, patch_frames=4, width=32, layers=1)), folder, {"seed": 6})
+    save_generator(FlowTransformer(FlowConfig(frames=8, patch_frames=4, width=32, layers=1)), folder)
     return folder
 
 
@@ -53,7 +53,7 @@ def test_bytes_do_not_depend_on_the_batch(weights: Path) -> None:
 def test_a_saved_network_is_the_same_network(weights: Path) -> None:
     module = load_generator(weights)
     x, words = torch.randn(2, 1, 32, 32, 3), torch.zeros(2, 12, dtype=torch.long)
-    save_generator(module, weights.parent / "again", {})
+    save_generator(module, weights.parent / "again")
     again = load_generator(weights.parent / "again")
     assert torch.equal(module(x, torch.ones(2), words), again(x, torch.ones(2), words))
     assert image_generator(weights=str(weights.parent / "again")).revision == image_generator(

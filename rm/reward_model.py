@@ -1,0 +1,174 @@
+"""Reward = P("yes") that the candidate beats the reference (RewardDance, arXiv 2509.08826, Eq. 2), for any caller.
+
+Three ways to ask, one answer: `score_pairs` for lists, `score_group` for many candidates of one prompt against one
+reference (what they share is read once and its keys and values are reused), `reward` with a gradient to the
+candidate's pixels. Left out on purpose: learning (train.py) and judging the judge (evaluate.py, gate.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rm.context import Example, Frames, fill, pairwise
+from rm.families import load_family
+from rm.families.layout import Batch, PictureKey
+from rm.families.qwen3_vl import PictureFeatures, Qwen3VL
+from rm.model_folder import ModelCard, find_model, read_card
+from warehouse import Warehouse
+from warehouse.errors import InvalidInputError
+from warehouse.media.decode import decode_frames
+
+Scores = NDArray[np.float32]
+_Batches = Iterator[tuple[list[int], Batch, list[PictureFeatures]]]
+
+
+@dataclass(frozen=True, eq=False)
+class PairItem:
+    """One question: does `candidate` beat `reference` for this prompt? `instruction` None takes the model's own."""
+
+    prompt: str
+    reference: Frames
+    candidate: Frames
+    task: str
+    dimension: str
+    instruction: str | None = None
+
+
+def frames_of(data: bytes, max_frames: int | None = None) -> Frames:
+    """Decoded media bytes, at most `max_frames` spread from first to last; raises MediaError."""
+    pixels, times_s = decode_frames(data, max_frames)
+    return Frames(pixels, tuple(times_s))
+
+
+def sampled(frames: Frames, max_frames: int) -> Frames:
+    """At most `max_frames` frames, spread from first to last; the same object where there are no more."""
+    count = len(frames.times_s)
+    if count <= max_frames:
+        return frames
+    chosen = np.linspace(0, count - 1, max_frames).round().astype(int).tolist()
+    return Frames(frames.pixels[chosen], tuple(frames.times_s[index] for index in chosen))
+
+
+def picture_keys(example: Example) -> Iterator[PictureKey]:
+    """Keys of the pictures that an example shows, as in `Batch.keys`."""
+    for part in example.parts:
+        if isinstance(part, Frames):
+            yield from ((id(part.pixels), index) for index in range(len(part.times_s)))
+
+
+class RewardModel:
+    """A loaded model, frozen and in evaluation mode."""
+
+    def __init__(self, family: Qwen3VL, model: Any, card: ModelCard) -> None:
+        self.family, self.card = family, card
+        self.model = model.eval().requires_grad_(False)
+
+    @property
+    def model_id(self) -> str:
+        return self.card.model_id
+
+    def score_pairs(self, items: Sequence[PairItem], batch: int = 64) -> Scores:
+        """P(yes) of each item, float32 [N] in (0, 1), in the order given; nothing for no items."""
+        shown: dict[int, Frames] = {}
+        examples = [pairwise(self._template(item.task, item.dimension, item.instruction), item.prompt,
+                             self._shown(item.reference, shown), self._shown(item.candidate, shown)) for item in items]
+        return sigmoid(self.log_odds(examples, batch))
+
+    def log_odds(self, examples: Sequence[Example], batch: int = 64) -> Scores:
+        """log P(yes) - log P(no) of each example, float32 [N]; each distinct picture is encoded once."""
+        found = np.zeros(len(examples), np.float32)
+        with torch.inference_mode():
+            for indices, encoded, features in self._batches(examples, batch):
+                logits = self.family.verdict_logits(self.model, encoded, features)
+                found[indices] = self.family.verdict.log_odds(logits).cpu().numpy()
+        return found
+
+    def score_group(self, prompt: str, reference: Frames, candidates: Sequence[Frames], task: str, dimension: str,
+                    instruction: str | None = None, batch: int = 64) -> Scores:
+        """P(yes) of each candidate against one reference, [N]; within 1e-4 of `score_pairs`, and cheaper."""
+        template = self._template(task, dimension, instruction)
+        reference = sampled(reference, self.card.max_frames)
+        shown: dict[int, Frames] = {}
+        examples = [pairwise(template, prompt, reference, self._shown(candidate, shown)) for candidate in candidates]
+        found = np.zeros(len(examples), np.float32)
+        shared = self.family.length(fill(template.partition("{image_2}")[0], prompt, reference, None), tail=False)
+        cache: Any = None
+        with torch.inference_mode():
+            for indices, encoded, features in self._batches(examples, batch):
+                if cache is None:
+                    cache = self.family.read_prefix(self.model, encoded, shared, features)
+                logits = self.family.verdict_logits_after(self.model, encoded, shared, cache, features)
+                found[indices] = self.family.verdict.log_odds(logits).cpu().numpy()
+        return sigmoid(found)
+
+    def reward(self, prompts: Sequence[str], references: Sequence[Frames], candidates: Tensor, task: str,
+               dimension: str, instruction: str | None = None) -> Tensor:
+        """P(yes) [B] of candidates [B, T, H, W, 3] in [0, 1] at the times of their references; keeps the gradient.
+
+        Raises InvalidInputError where a reference has another number of frames, once both are cut to the model's.
+        """
+        template = self._template(task, dimension, instruction)
+        examples = []
+        for prompt, reference, pixels in zip(prompts, references, candidates, strict=True):
+            examples.append(self._against(template, prompt, sampled(reference, self.card.max_frames), pixels))
+        encoded = self.family.encode(examples)
+        features = self._features_with_gradient(encoded.pictures)
+        return self.family.verdict.p_yes(self.family.verdict_logits(self.model, encoded, features))
+
+    def _against(self, template: str, prompt: str, reference: Frames, pixels: Tensor) -> Example:
+        shown = sampled(Frames(pixels, tuple(range(len(pixels)))), self.card.max_frames)
+        if len(shown.times_s) != len(reference.times_s):
+            raise InvalidInputError(f"candidate of {len(pixels)} frames, reference of {len(reference.times_s)} shown")
+        return pairwise(template, prompt, reference, Frames(shown.pixels, reference.times_s))
+
+    def _features_with_gradient(self, pictures: Sequence[Any]) -> list[PictureFeatures]:
+        """Only tensors need a graph through the vision tower; references are arrays."""
+        moving = [index for index, picture in enumerate(pictures) if isinstance(picture, Tensor)]
+        fixed = [index for index in range(len(pictures)) if index not in set(moving)]
+        with torch.no_grad():
+            still = self.family.image_features(self.model, [pictures[i] for i in fixed])
+        found = dict(zip(fixed, still, strict=True))
+        found |= zip(moving, self.family.image_features(self.model, [pictures[i] for i in moving]), strict=True)
+        return [found[index] for index in range(len(pictures))]
+
+    def _template(self, task: str, dimension: str, instruction: str | None) -> str:
+        return self.card.instruction(task, dimension) if instruction is None else instruction
+
+    def _shown(self, frames: Frames, seen: dict[int, Frames]) -> Frames:
+        """Cut to the model's number of frames; one object per clip, so that its pictures stay one."""
+        return seen.setdefault(id(frames.pixels), sampled(frames, self.card.max_frames))
+
+    def _batches(self, examples: Sequence[Example], size: int) -> _Batches:
+        """Batches by length; features of a picture are kept until the last batch that shows it."""
+        lengths = [self.family.length(example.parts) for example in examples]
+        order = sorted(range(len(examples)), key=lambda index: lengths[index])
+        chunks = [order[start:start + size] for start in range(0, len(order), size)]
+        last = {key: number for number, chunk in enumerate(chunks) for i in chunk for key in picture_keys(examples[i])}
+        held: dict[PictureKey, PictureFeatures] = {}
+        for number, chunk in enumerate(chunks):
+            encoded = self.family.encode([examples[i] for i in chunk])
+            missing = [index for index, key in enumerate(encoded.keys) if key not in held]
+            computed = self.family.image_features(self.model, [encoded.pictures[i] for i in missing])
+            held |= {encoded.keys[i]: features for i, features in zip(missing, computed, strict=True)}
+            yield chunk, encoded, [held[key] for key in encoded.keys]
+            held = {key: features for key, features in held.items() if last[key] > number}
+
+
+def sigmoid(log_odds: Scores) -> Scores:
+    """P(yes) from log-odds, float32, without overflow."""
+    return torch.sigmoid(torch.from_numpy(log_odds)).numpy()
+
+
+def load_reward_model(warehouse: Warehouse | Path | str, model: str, device: str = "cpu") -> RewardModel:
+    """The model of an id or folder on a device; raises NotFoundError, or ConfigError for an unknown family."""
+    folder = find_model(warehouse, model)
+    family = load_family(folder)
+    return RewardModel(family, family.load_model(folder).to(device), read_card(folder))
