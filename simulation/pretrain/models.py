@@ -17,7 +17,7 @@ MODELS: dict[str, Callable[[], Recipe]] = {
     "generator_image": image_recipe,
     "generator_clip": clip_recipe,
     "vlm_small": partial(vlm_recipe, "small", steps=1600, samples_from=0, learning_rate=2e-3),
-    "vlm_middle": partial(vlm_recipe, "middle", steps=1600, samples_from=0, learning_rate=1.5e-3),
+    "vlm_middle": partial(vlm_recipe, "middle", steps=1000, samples_from=0, learning_rate=1.5e-3),
     "vlm_large": partial(vlm_recipe, "large", steps=1600, samples_from=0, learning_rate=8e-4),
 }
 
