@@ -108,8 +108,10 @@ class World:
         self.pairs.append(pair)
         return str(pair["pair_id"])
 
-    def votes(self, pair_id: str, dimension: str, p_a: float, text: str = "", n_votes: int = 3) -> None:
-        self.row("preferences", preference(pair_id, dimension, p_a, n_votes))
+    def votes(
+        self, pair_id: str, dimension: str, p_a: float, text: str = "", n_votes: int = 3, consensus: str = CONSENSUS
+    ) -> None:
+        self.row("preferences", preference(pair_id, dimension, p_a, n_votes, consensus))
         rater = self.row("annotators", annotator_row("human", "ann"))
         label = "a" if p_a >= 0.5 else "b"
         when = datetime(2026, 1, 1)
@@ -118,25 +120,24 @@ class World:
             said = f"{text} {verdict}"
             self.row("rationales", rationale_row(pair_id, dimension, verdict, said, "human", rater["annotator_id"]))
 
-    def save(self) -> None:
-        self.row(
-            "consensus_runs",
-            {
-                "consensus_id": CONSENSUS,
-                "method": "majority",
-                "n_votes": 1,
-                "n_pairs": 1,
-                "agreement_json": '{"overall": 0.5}',
-            },
-        )
+    def consensus(self, name: str = CONSENSUS) -> None:
+        agreement = '{"overall": {"alpha": 0.5, "ci": [0.4, 0.6]}}'
+        self.row("consensus_runs", {"consensus_id": name, "method": "majority", "agreement_json": agreement})
+
+    def save(self, backwards: bool = False) -> None:
+        """Commit and forget what was added; `backwards` writes the rows in the opposite order."""
         with self.warehouse.commit():
             for table, rows in self.rows.items():
-                self.warehouse.merge(table, rows, run_id="test")
+                self.warehouse.merge(
+                    table, rows[::-1] if backwards else rows, run_id="backwards" if backwards else "test"
+                )
+        self.rows.clear()
 
 
-def fill(warehouse: Warehouse, prompts: int = 24, clips: int = 4) -> World:
+def fill(warehouse: Warehouse, prompts: int = 24, clips: int = 4, backwards: bool = False) -> World:
     """Pictures and clips of a few prompts, two pairs each, two dimensions, every second one with a rationale."""
     world = World(warehouse)
+    world.consensus()
     world.row("licences", licence_row("CC-BY-4.0"))
     world.row("licences", licence_row("CC-BY-NC-4.0", non_commercial=True))
     for task in ("t2i", "t2v", "i2v", "edit"):
@@ -150,5 +151,5 @@ def fill(warehouse: Warehouse, prompts: int = 24, clips: int = 4) -> World:
             for dimension in ("overall", "text_alignment"):
                 p_a = (number + turn) % 4 / 4 + 0.125
                 world.votes(pair, dimension, p_a, f"because of {number}" if turn else "")
-    world.save()
+    world.save(backwards)
     return world

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import webdataset
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -216,6 +216,7 @@ def test_ranks_outside_the_world(train: ShardDataset, rank: int, world: int) -> 
         train.plan(rank, world)
 
 
+@settings(max_examples=40, deadline=None)
 @given(before=st.integers(1, 5), after=st.integers(1, 5), steps=st.integers(0, 12), batch=st.integers(1, 3))
 def test_a_restart_at_any_step_with_any_world_repeats_and_loses_nothing(
     root: Path, before: int, after: int, steps: int, batch: int

@@ -97,13 +97,16 @@ def _votes(snapshot: Snapshot) -> Counter[str]:
 
 
 def _agreement(snapshot: Snapshot) -> str:
-    rows = snapshot.rows("SELECT consensus_id, method, n_votes, n_pairs, agreement_json FROM @consensus_runs c")
+    """What each consensus run measured, by dimension, in the order of the recipe."""
+    rows = snapshot.rows("SELECT consensus_id, method, agreement_json FROM @consensus_runs c")
     known = {row["consensus_id"]: row for row in rows}
-    lines = ["## Agreement", "", "| consensus | method | votes | pairs | agreement |", "|---|---|---|---|---|"]
+    lines = ["## Agreement", "", "| consensus | method | dimension | agreement |", "|---|---|---|---|"]
     for name in snapshot.config.consensus_ids:
-        row = known[name]
-        agreement = json.dumps(json.loads(row["agreement_json"] or "{}"), sort_keys=True)
-        lines.append(f"| {name} | {row['method']} | {row['n_votes']} | {row['n_pairs']} | {_cell(agreement)} |")
+        measured = json.loads(known[name]["agreement_json"] or "{}")
+        for dimension, value in sorted(measured.items()):
+            facts = value.items() if isinstance(value, dict) else [("alpha", value)]
+            said = ", ".join(f"{key} {json.dumps(fact)}" for key, fact in facts)
+            lines.append(f"| {name[:8]} | {known[name]['method']} | {dimension} | {said} |")
     return "\n".join(lines) + "\n"
 
 

@@ -19,6 +19,8 @@ from warehouse.hashing import canonical_json, content_id, sha256_hex
 from warehouse.records import Row
 from warehouse.shards.reader import SAMPLE_SCHEMA
 
+_MERGED_BY = ("consensus_id", "preference_id")
+
 
 @dataclass(frozen=True)
 class MediaMember:
@@ -49,11 +51,14 @@ class Chosen:
     reference_ids: tuple[str, ...]
 
     def content_sha256(self) -> str:
-        """64 hex digits over everything the sample says."""
+        """64 hex digits over everything the sample says, but for the run that merged its votes.
+
+        So a sample that another consensus run left as it was counts as unchanged when versions are compared.
+        """
+        facts = {name: value for name, value in self.facts.items() if name not in _MERGED_BY}
         media = [[member.suffix, member.media_id] for member in self.media]
-        return sha256_hex(
-            canonical_json([self.split, self.prompt, self.instruction, self.rationale, self.facts, media]).encode()
-        )
+        texts = [self.split, self.prompt, self.instruction, self.rationale]
+        return sha256_hex(canonical_json([texts, facts, media]).encode())
 
 
 def verdict_of(p_a: float) -> tuple[str, ...]:
