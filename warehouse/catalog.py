@@ -3,7 +3,8 @@
 Embedded form: a folder with a SQLite catalog in WAL mode, Parquet data files and the media store. Commits of all
 processes go one after the other through a file lock; a kill between commit and acknowledgement leaves whole commits
 that nobody acknowledged, so every write is idempotent. The extensions come as wheels and are loaded from
-site-packages: nothing is downloaded at run time.
+site-packages: nothing is downloaded at run time. The catalog remembers where its data lay; a folder that was moved or
+copied is opened where it lies now.
 
 Left out on purpose: what rows mean (records.py), media bytes (media/), dataset versions (datasets/).
 """
@@ -64,7 +65,8 @@ class Warehouse:
         with self._lock:
             self._connection.execute(
                 f"ATTACH 'ducklake:sqlite:{str(self.root / 'catalog.sqlite').replace(chr(39), chr(39) * 2)}' AS lake "
-                f"(DATA_PATH {_quoted(self.root / 'data')}, META_JOURNAL_MODE 'WAL', META_BUSY_TIMEOUT 30000)"
+                f"(DATA_PATH {_quoted(self.root / 'data')}, OVERRIDE_DATA_PATH true, "
+                "META_JOURNAL_MODE 'WAL', META_BUSY_TIMEOUT 30000)"
             )
             self._connection.execute("USE lake")
             migrate.apply(self._connection, where=self.url)
@@ -228,7 +230,10 @@ def read_only(warehouse: Warehouse) -> duckdb.DuckDBPyConnection:
     for extension in ("ducklake", "sqlite_scanner"):
         _load(connection, extension)
     catalog = str(warehouse.root / "catalog.sqlite").replace("'", "''")
-    connection.execute(f"ATTACH 'ducklake:sqlite:{catalog}' AS lake (READ_ONLY, META_BUSY_TIMEOUT 30000)")
+    connection.execute(
+        f"ATTACH 'ducklake:sqlite:{catalog}' AS lake (READ_ONLY, DATA_PATH {_quoted(warehouse.root / 'data')}, "
+        "OVERRIDE_DATA_PATH true, META_BUSY_TIMEOUT 30000)"
+    )
     connection.execute("USE lake")
     return connection
 

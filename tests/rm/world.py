@@ -54,8 +54,9 @@ def dataset(warehouse: Warehouse, images: int = 48, clips: int = 0, rationales: 
     generator = generator_row("noise", "test", "1")
     instructions.run(instructions.InstructionConfig(file=CONFIGS / "simulation.yaml"), warehouse)
     warehouse.merge("generators", [generator])
-    for index in range(images + clips):
-        _pair(warehouse, index, index >= images, generator["generator_id"], rationales)
+    with warehouse.commit():
+        for index in range(images + clips):
+            _pair(warehouse, index, index >= images, generator["generator_id"], rationales)
     warehouse.merge("consensus_runs", [{"consensus_id": "c1", "method": "majority"}])
     config = build.BuildConfig(name="bright", consensus_ids=("c1",), validation=0.2, test=0.2)
     return dict(build.run(config, warehouse).outputs)

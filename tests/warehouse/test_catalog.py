@@ -11,7 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from warehouse import Warehouse, open_warehouse
+from warehouse.catalog import read_only
 from warehouse.errors import ConfigError, DiskFullError, InvalidInputError, NewerSchemaError, NotFoundError
+from warehouse.records import licence_row
 
 metric = st.builds(
     lambda key, step, value: {"run_key": key, "step": step, "name": "loss", "value": value},
@@ -125,3 +127,12 @@ def test_import_is_quick_and_free_of_torch() -> None:
     )
     seconds = [float(subprocess.check_output([sys.executable, "-c", code])) for _ in range(3)]
     assert min(seconds) < 1.0
+
+
+def test_a_moved_folder_opens_where_it_lies_now(tmp_path: Path) -> None:
+    with open_warehouse(str(tmp_path / "first")) as opened:
+        opened.merge("licences", [licence_row("MIT")])
+    (tmp_path / "first").rename(tmp_path / "second")
+    with open_warehouse(str(tmp_path / "second")) as opened:
+        assert opened.rows("SELECT name FROM licences") == [{"name": "MIT"}]
+        assert read_only(opened).execute("SELECT count(*) FROM licences").fetchall() == [(1,)]
