@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from warehouse.catalog import Warehouse
+from warehouse.datasets.recipe import SPLITS
 from warehouse.errors import InvalidInputError, NotFoundError
 from warehouse.records import Row
 
@@ -24,7 +25,7 @@ def _about(row: Row) -> dict[str, Any]:
         **{key: row[key] for key in ("name", "version", "hash", "state", "parent", "recipe_id")},
         "created_at": row["created_at"].isoformat(),
         "rows": sum(counts["splits"].values()),
-        "splits": counts["splits"],
+        "splits": {split: counts["splits"].get(split, 0) for split in SPLITS},
         "left_out": counts["left_out"],
     }
 

@@ -27,6 +27,7 @@ from warehouse.shards.order import Indices, epoch_order, share
 from warehouse.shards.writer import INDEX, INDEX_SCHEMA
 
 SAMPLE_SCHEMA = 1
+_COLUMNS = ("key", "shard", "offset", "size", "sha256")
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class ShardDataset:
         self._epoch = self._consumed = 0
         self._index = self._read_index()
 
-    def _read_index(self) -> pa.Table:
+    def _read_index(self) -> dict[str, pa.Array]:
         path = self.folder / INDEX
         if not path.is_file():
             raise NotFoundError(f"no split here: {path} is missing", hint="see: rewarddance dataset list")
@@ -94,7 +95,7 @@ class ShardDataset:
         for column, values in self._kept.items():
             if values:
                 table = table.filter(pc.is_in(table[column], pa.array(values, pa.string())))
-        return table.combine_chunks()
+        return {name: table[name].combine_chunks() for name in _COLUMNS}
 
     def __getstate__(self) -> dict[str, Any]:
         # Workers read the index again instead of receiving it through a pipe.
@@ -105,7 +106,7 @@ class ShardDataset:
         self._index = self._read_index()
 
     def __len__(self) -> int:
-        return int(self._index.num_rows)
+        return len(self._index["key"])
 
     @property
     def keys(self) -> list[str]:
@@ -116,21 +117,21 @@ class ShardDataset:
         """The verified sample; raises IndexError, or CorruptDataError that names shard and key."""
         if not -len(self) <= index < len(self):
             raise IndexError(f"sample {index} of {len(self)}")
-        row = {name: self._index[name][int(index) % len(self)].as_py() for name in INDEX_SCHEMA.names}
-        where = f"{self.folder / row['shard']}, sample {row['key']}"
-        blob = self._read(row["shard"], row["offset"], row["size"], where)
-        if sha256_hex(blob) != row["sha256"]:
+        key, shard, offset, size, sha256 = (column[int(index)].as_py() for column in self._index.values())
+        where = f"{self.folder}/{shard}, sample {key}"
+        blob = self._read(shard, offset, size, where)
+        if sha256_hex(blob) != sha256:
             raise CorruptDataError(
-                f"sample {row['key']} of shard {row['shard']} has not the bytes it was written with: {len(blob)} of "
-                f"{row['size']} bytes, sha256 differs",
+                f"sample {key} of shard {shard} has not the bytes it was written with: {len(blob)} of {size} bytes, "
+                "sha256 differs",
                 where=where,
                 hint="restore the shard, or build the version again elsewhere",
             )
-        return _assemble(row["key"], blob, where)
+        return _assemble(key, blob, where)
 
     def _read(self, shard: str, offset: int, size: int, where: str) -> bytes:
         try:
-            handle = os.open(self.folder / shard, os.O_RDONLY)
+            handle = os.open(f"{self.folder}/{shard}", os.O_RDONLY)
         except FileNotFoundError as error:
             raise CorruptDataError(f"shard {shard} is gone", where=where, hint="restore the shard") from error
         try:
