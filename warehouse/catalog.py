@@ -60,6 +60,8 @@ class Warehouse:
         self._lock = FileLock(self.root / "commit.lock", timeout=_LOCK_TIMEOUT_S)
         self._depth = 0
         self._connection = duckdb.connect(config={"threads": os.cpu_count() or 1})
+        # Under `python -c` DuckDB would draw on stdout, where a job's messages go.
+        self._connection.execute("SET enable_progress_bar = false")
         for extension in ("ducklake", "sqlite_scanner"):
             _load(self._connection, extension)
         with self._lock:
