@@ -1,8 +1,8 @@
-"""One stage in a process of its own: `python -m pipelines.job JOB.json`.
+"""One stage in a process of its own: forked by a nursery, or `python -m pipelines.job JOB.json NAME`.
 
 A job file holds {stage, options, warehouse, receipt}. The job writes the receipt (temporary name, then rename) and
-prints one JSON line per progress step on stdout. It ends with 0 when done, 3 when rejects passed the limit, else 1
-with {"error": ...} as the last line of stdout.
+sends a message for each step of progress. It ends with 0 when done, 3 when rejects passed the limit, else 1 with
+{"error": ...} as its last message.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from warehouse.plugins import load_plugin
 from warehouse.stage import StageConfig
 
 DONE, FAILED, OVER_LIMIT = 0, 1, 3
+Send = Callable[[dict[str, Any]], None]
 
 
 def config_class(stage: str) -> type[StageConfig]:
@@ -63,29 +64,33 @@ def write_json(path: Path, document: Any) -> None:
     os.replace(temporary, path)
 
 
-def _print_progress(done: int, total: int, note: str = "") -> None:
-    print(json.dumps({"done": done, "total": total, "note": note}), flush=True)
-
-
-def execute(job: Mapping[str, Any]) -> int:
+def execute(job: Mapping[str, Any], send: Send) -> int:
     """Runs one job in this process and writes its receipt; returns the exit code."""
     from warehouse.stage import on_progress
 
-    with on_progress(_print_progress):
+    def tell(done: int, total: int, note: str) -> None:
+        send({"done": done, "total": total, "note": note})
+
+    with on_progress(tell):
         receipt = run_stage_config(job["stage"], job["options"], job["warehouse"])
     write_json(Path(job["receipt"]), {"key": job["key"], "receipt": receipt.model_dump(mode="json")})
     return OVER_LIMIT if receipt.over_limit else DONE
 
 
-def main(arguments: list[str]) -> int:
-    """Entry point; the only argument is the job file."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+def run_file(path: str, send: Send) -> int:
+    """Runs the job in `path`; what goes wrong is sent as {"error": ...} and told in full on stderr."""
     try:
-        return execute(json.loads(Path(arguments[0]).read_text(encoding="utf-8")))
+        return execute(json.loads(Path(path).read_text(encoding="utf-8")), send)
     except Exception as error:
         traceback.print_exc()
-        print(json.dumps(error_document(error)), flush=True)
+        send(error_document(error))
         return FAILED
+
+
+def main(arguments: list[str]) -> int:
+    """Entry point: a job file, and the name to send messages under."""
+    path, name = arguments
+    return run_file(path, lambda message: print(json.dumps({"name": name, **message}), flush=True))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from typing import Any
 
 from pipelines.config import RunConfig
 from pipelines.job import write_json
+from pipelines.launcher import Launcher, modules_of
 from pipelines.plan import Plan
 from pipelines.progress import RunProgress
 
@@ -30,10 +31,12 @@ def prefect_environment(out: Path) -> dict[str, str]:
 def _run_flow(plan: Plan, progress: RunProgress) -> None:
     for name, value in prefect_environment(plan.out).items():
         os.environ.setdefault(name, value)
-    from pipelines.flows.whole_loop import whole_loop
+    left = [entry for entry in plan.config.stages if entry.name not in plan.receipts]
+    with Launcher(modules_of(left), plan.out / "logs" / "nursery.log") as launcher:
+        from pipelines.flows.whole_loop import whole_loop
 
-    logging.getLogger("prefect").setLevel(logging.CRITICAL)
-    asyncio.run(whole_loop(plan, progress))
+        logging.getLogger("prefect").setLevel(logging.CRITICAL)
+        asyncio.run(whole_loop(plan, launcher, progress))
 
 
 def run(config: RunConfig, out: Path, warehouse: str | None = None) -> dict[str, Any]:
