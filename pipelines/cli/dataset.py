@@ -50,18 +50,18 @@ def list_(warehouse: WarehouseUrl = DEFAULT_WAREHOUSE, json: Json = False) -> No
     """List dataset versions. Example: rewarddance dataset list"""
     from pipelines.cli.output import emit
     from warehouse import open_warehouse
+    from warehouse.datasets.versions import list_versions
 
-    query = "SELECT name, version, hash, state, created_at FROM dataset_versions ORDER BY name, version"
     with open_warehouse(warehouse) as opened:
-        emit(opened.rows(query), json)
+        emit(list_versions(opened), json)
 
 
 @app.command()
 def show(reference: str, warehouse: WarehouseUrl = DEFAULT_WAREHOUSE, json: Json = False) -> None:
-    """Show a version NAME@V with its splits and shards. Example: rewarddance dataset show first@1"""
+    """Show a version NAME@V, or the latest of NAME, with splits and shards. Example: rewarddance dataset show first"""
     from pipelines.cli.output import emit
-    from pipelines.versions import describe
     from warehouse import open_warehouse
+    from warehouse.datasets.versions import show_version
 
     with open_warehouse(warehouse) as opened:
-        emit(describe(opened, reference), json)
+        emit(show_version(opened, reference), json)
