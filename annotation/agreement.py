@@ -20,7 +20,7 @@ def _coincidences(counts: Ints) -> Floats:
     labels = np.arange(counts.shape[1])
     products[:, labels, labels] -= pairable
     weighted = products / (votes[votes > 1] - 1.0)[:, None, None]
-    flat: Floats = weighted.reshape(len(pairable), -1)
+    flat: Floats = weighted.reshape(len(pairable), counts.shape[1] ** 2)
     return flat
 
 

@@ -71,7 +71,8 @@ def merge_votes(votes: Ballots, method: str) -> tuple[Floats, Floats, Floats]:
     else:
         shares, reliability = majority(votes.counts()), nothing
     tie = shares[:, TIE] + shares[:, BOTH_BAD]
-    return shares[:, A] + tie / 2, tie, reliability
+    # Shares add up to one but for their last bit.
+    return np.clip(shares[:, A] + tie / 2, 0.0, 1.0), np.clip(tie, 0.0, 1.0), reliability
 
 
 def _by_dimension(rows: Sequence[Row]) -> dict[str, list[Row]]:

@@ -56,10 +56,30 @@ def dawid_skene(
     iterations: int = 100,
     tolerance: float = 1e-5,
 ) -> DawidSkene:
-    """EM over votes [V] each; `shape` is (pairs, raters, labels). Pairs without votes get the prior.
+    """EM over votes [V] each; `shape` is (pairs, raters, labels). Ties are a label like any other.
 
-    Stops where the log likelihood a vote grows by less than `tolerance`. Ties are a label like any other.
+    Stops where the log likelihood a vote grows by less than `tolerance`. A label that nobody gave is nobody's truth:
+    left in, it would slowly soak up what the others do not explain. Pairs without votes get the prior.
     """
+    used = np.unique(label)
+    if len(used) == 0:
+        nothing = np.full((shape[0], shape[2]), 1.0 / shape[2])
+        even = np.full(shape[2], 1.0 / shape[2])
+        return DawidSkene(nothing, np.full((shape[1], shape[2], shape[2]), 1.0 / shape[2]), even, 0)
+    found = _fit(pair, rater, np.searchsorted(used, label), (shape[0], shape[1], len(used)), smoothing, iterations,
+                 tolerance)
+    posterior = np.zeros((shape[0], shape[2]))
+    confusion = np.zeros((shape[1], shape[2], shape[2]))
+    prior = np.zeros(shape[2])
+    posterior[:, used], confusion[:, used[:, None], used], prior[used] = found.posterior, found.confusion, found.prior
+    return DawidSkene(posterior, confusion, prior, found.iterations)
+
+
+def _fit(
+    pair: Ints, rater: Ints, label: Ints, shape: tuple[int, int, int], smoothing: float, iterations: int,
+    tolerance: float,
+) -> DawidSkene:
+    """EM where every label was given by somebody."""
     pairs, raters, labels = shape
     cell = rater * labels + label
     counts = np.bincount(pair * labels + label, minlength=pairs * labels).reshape(pairs, labels).astype(np.float64)
@@ -67,18 +87,21 @@ def dawid_skene(
     posterior: Floats = np.divide(counts, total, out=np.full(counts.shape, 1.0 / labels), where=total > 0)
     previous, done = -np.inf, 0
     while True:
-        prior: Floats = posterior[total[:, 0] > 0].mean(axis=0) if len(pair) else np.full(labels, 1.0 / labels)
+        prior: Floats = posterior[total[:, 0] > 0].mean(axis=0)
         confusion = _confusion(posterior, pair, cell, raters, smoothing)
-        seen = np.log(confusion + _TINY)[rater, :, label]
-        joint = np.log(prior + _TINY) + np.stack(
-            [np.bincount(pair, weights=seen[:, true], minlength=pairs) for true in range(labels)], axis=1
-        )
-        highest = joint.max(axis=1, keepdims=True)
-        posterior = np.exp(joint - highest)
-        scale = posterior.sum(axis=1, keepdims=True)
-        posterior = posterior / scale
-        likelihood = float((highest + np.log(scale)).sum()) / max(len(pair), 1)
+        posterior, likelihood = _expect(prior, np.log(confusion + _TINY)[rater, :, label], pair, pairs)
+        likelihood /= len(pair)
         done += 1
         if likelihood - previous < tolerance or done >= iterations:
             return DawidSkene(posterior, confusion, prior, done)
         previous = likelihood
+
+
+def _expect(prior: Floats, seen: Floats, pair: Ints, pairs: int) -> tuple[Floats, float]:
+    """Posterior of each pair and log likelihood; `seen` [V, K] is the log chance of each vote under each label."""
+    votes = [np.bincount(pair, weights=seen[:, true], minlength=pairs) for true in range(seen.shape[1])]
+    joint = np.log(prior + _TINY) + np.stack(votes, axis=1)
+    highest = joint.max(axis=1, keepdims=True)
+    weight = np.exp(joint - highest)
+    scale = weight.sum(axis=1, keepdims=True)
+    return weight / scale, float((highest + np.log(scale)).sum())

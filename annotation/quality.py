@@ -3,12 +3,13 @@
 Works on votes of all dimensions at once: a "pair" here is one question, a pair in one dimension. Agreement is with
 the majority of the other voters of the same camp (populations.py), the rater left out, ties left out. The flags:
 
-    spammer   fails known answers, or agrees with the others hardly more than a coin would
+    spammer   fails known answers, or agrees with the others as a coin would rather than as the middle rater does
     copier    gives the same answers as one other rater, far beyond what the two share with anybody, and later
     left_bias prefers one side of the screen whatever is there
     fast      answers in less than a third of the usual time
 
-A flag needs evidence: intervals are Wilson's at 95 %, and the copier's tail is divided by the number of couples.
+A flag needs evidence: shares are held against their Wilson interval (95 %), coin against middle rater is a likelihood
+ratio of at least 100 (Wald's sequential test), and the copier's tail is divided by the number of couples.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from annotation.ballots import TIE, Ballots, Flags, Floats, Ints
 from warehouse.records import LABELS
 
 _Z = 1.96
+_COIN_EVIDENCE = float(np.log(100.0))
 _COPIER_TAIL = 0.001
 _COPIER_SAME = 0.9
 
@@ -151,6 +153,15 @@ def rate(votes: Ballots, camp: Ints, gold: Mapping[str, int], rules: QualityRule
     }
 
 
+def _coin_against_crowd(agreed: Floats, compared: Floats) -> Floats:
+    """Log likelihood ratio of a coin's agreement to that of the middle rater; 0 where the crowd is none itself."""
+    crowd = min(float(np.nanmedian(_share(agreed, compared))), 0.99) if compared.any() else 0.5
+    if crowd <= 0.5:
+        return np.zeros(len(agreed))
+    ratio: Floats = agreed * np.log(0.5 / crowd) + (compared - agreed) * np.log(0.5 / (1.0 - crowd))
+    return ratio
+
+
 Part = tuple[Floats, Floats]
 
 
@@ -159,10 +170,8 @@ def _figure(value: float) -> float | None:
 
 
 def _flags(rules: QualityRules, gold: Part, others: Part, lefts: Part, seconds: Floats, camps: bool) -> list[list[str]]:
-    crowd = float(np.nanmedian(_share(*others))) if others[1].any() else 0.5
     fails = (wilson(*gold)[1] < rules.min_gold_accuracy) & (not camps)
-    # Half-way between a coin and the middle rater.
-    coin = wilson(*others)[1] < (0.5 + crowd) / 2
+    coin = _coin_against_crowd(*others) > _COIN_EVIDENCE
     low, high = wilson(*lefts)
     leans = (low > 0.5 + rules.lean_limit) | (high < 0.5 - rules.lean_limit)
     usual = np.nanmedian(seconds) if (~np.isnan(seconds)).any() else np.nan
