@@ -13,6 +13,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +83,10 @@ def run_file(path: str, send: Send) -> int:
     try:
         return execute(json.loads(Path(path).read_text(encoding="utf-8")), send)
     except Exception as error:
-        traceback.print_exc()
         send(error_document(error))
+        # The log may be on the very disk that is full.
+        with suppress(OSError):
+            traceback.print_exc()
         return FAILED
 
 

@@ -48,18 +48,22 @@ def _die_with_parent() -> None:
 
 def _become(request: dict[str, Any]) -> None:
     """The child's whole life: streams to the log, messages to the parent's pipe, then the job."""
-    signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    _die_with_parent()
-    messages = os.dup(_MESSAGES)
-    log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    for source, target in ((nothing, 0), (log, 1), (log, 2)):
-        os.dup2(source, target)
-    code = job.run_file(request["job"], lambda message: send(messages, {"name": request["name"], **message}))
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    code = job.FAILED
+    try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        _die_with_parent()
+        messages = os.dup(_MESSAGES)
+        log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        for source, target in ((nothing, 0), (log, 1), (log, 2)):
+            os.dup2(source, target)
+        code = job.run_file(request["job"], lambda message: send(messages, {"name": request["name"], **message}))
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        # Whatever happened, the child never returns into its parent's loop.
+        os._exit(code)
 
 
 def _start(request: dict[str, Any]) -> int:

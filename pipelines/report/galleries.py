@@ -8,6 +8,7 @@ from pipelines.report.inline import Picture, stored
 from warehouse import Warehouse
 from warehouse.hashing import content_id
 
+_SIDE_PX = 160
 _BEFORE_AFTER = """
 SELECT p.text AS prompt, p.prompt_id, min_by(c.media_id, c.seed) AS before, min_by(d.media_id, c.seed) AS after
 FROM candidates c JOIN candidates d ON d.prompt_id = c.prompt_id AND d.seed = c.seed
@@ -42,7 +43,7 @@ def before_after(warehouse: Warehouse, before: str, after: str, source: str, lim
     """Prompts chosen by hash; of each the candidate with the smallest seed that both generators have."""
     rows = warehouse.rows(_BEFORE_AFTER, [before, after, source, source])
     rows.sort(key=lambda row: content_id("report gallery", row["prompt_id"]))
-    shown = [(row["prompt"], stored(warehouse, row["before"]), stored(warehouse, row["after"]))
+    shown = [(row["prompt"], stored(warehouse, row["before"], _SIDE_PX), stored(warehouse, row["after"], _SIDE_PX))
              for row in rows[:limit]]
     return [BeforeAfter(prompt, first, second) for prompt, first, second in shown if first and second]
 

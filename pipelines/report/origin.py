@@ -43,15 +43,20 @@ def _words(kind: str, facts: Mapping[str, Any]) -> str:
         "candidate": lambda: f"seed {facts['seed']}",
         "prompt": lambda: str(facts["text"]),
         "generator": lambda: str(facts["name"]),
-        "media": lambda: f"{facts['width_px']} x {facts['height_px']} {facts['format']}",
     }
-    return texts[kind]().replace("_", " ")
+    return texts[kind]().replace("_", " ") if kind in texts else ""
 
 
-def _step(warehouse: Warehouse, node: Node) -> Step:
-    picture = stored(warehouse, node.id, 64) if node.kind == "media" else None
-    children = [_step(warehouse, child) for child in node.children]
-    return Step(node.kind, _words(node.kind, node.facts), node.id, picture, children, node.more)
+def _step(warehouse: Warehouse, node: Node, seen: set[str]) -> Step:
+    """A candidate carries its own picture; what has been shown before is named, not drawn out again."""
+    known, text = node.id in seen, _words(node.kind, node.facts)
+    seen.add(node.id)
+    if known:
+        return Step(node.kind, f"{text} (as above)", node.id)
+    media = [child.id for child in node.children if child.kind == "media"]
+    picture = stored(warehouse, media[0], 64) if media else None
+    children = [_step(warehouse, child, seen) for child in node.children if child.kind != "media"]
+    return Step(node.kind, text, node.id, picture, children, node.more)
 
 
 def lineage(warehouse: Warehouse, reward_model: str) -> Step | None:
@@ -60,7 +65,7 @@ def lineage(warehouse: Warehouse, reward_model: str) -> Step | None:
                           [reward_model, reward_model])
     if not rows:
         return None
-    return _step(warehouse, sources(warehouse, rows[0]["reward_id"], limit=_WIDTH))
+    return _step(warehouse, sources(warehouse, rows[0]["reward_id"], limit=_WIDTH), set())
 
 
 def receipts(warehouse: Warehouse) -> list[dict[str, Any]]:

@@ -48,6 +48,7 @@ def lines(curves: Mapping[str, Curve], x_label: str, y_label: str) -> str:
             label = name.replace("/", ": ").replace("_", " ")
             axes.plot([x for x, _ in points], [y for _, y in points], label=label, color=colour, linewidth=1.8,
                       marker=mark, markersize=4)
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_xlabel(x_label)
         axes.set_ylabel(y_label)
         if len(drawn) > 1:

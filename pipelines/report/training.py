@@ -7,11 +7,11 @@ from typing import Any
 from pipelines.report.plots import Curve, lines
 from warehouse import Warehouse
 
-# A plot's title and what its metrics' names contain; the first that fits takes a metric. Proxy and gold share a plot:
-# their parting is what a reader looks for.
+# Plots in the order shown: title, and what the names of their metrics contain. Proxy and gold share a plot: their
+# parting is what a reader looks for.
 _PLOTS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("spread of the reward in a group", ("spread",)),
-    ("proxy (reward model) and gold", ("proxy", "gold")),
+    ("proxy (reward model) and gold", ("proxy/mean", "held_out/proxy", "gold")),
+    ("spread of the reward", ("spread",)),
     ("accuracy", ("accuracy",)),
     ("loss", ("loss",)),
     ("drift from the start", ("drift", "kl")),
@@ -39,9 +39,16 @@ def curves(warehouse: Warehouse, run_key: str) -> list[dict[str, str]]:
 
 
 def evaluations(warehouse: Warehouse, model_id: str) -> list[dict[str, Any]]:
-    """Everything measured of a model: slice, metric, value and interval."""
-    return warehouse.rows("SELECT dataset, slice, metric, value, n, ci_low, ci_high FROM evaluations "
-                          "WHERE model_id = ? ORDER BY metric, slice", [model_id])
+    """Everything measured of a model: on what, metric, value and interval; slices by order and task are left out."""
+    rows = warehouse.rows("SELECT dataset, slice, metric, value, n, ci_low, ci_high FROM evaluations "
+                          "WHERE model_id = ? ORDER BY dataset, metric, slice", [model_id])
+    shown = [row for row in rows if "order=" not in row["slice"] and "task=" not in row["slice"]]
+    return [row | {"on": _readable(row["dataset"], row["slice"])} for row in shown]
+
+
+def _readable(dataset: str, part: str) -> str:
+    text = f"{dataset}, {part}".replace("/dimension=", ", ").replace("gold:held_out", "gold, held-out prompts")
+    return text.replace("_", " ")
 
 
 def attacks(warehouse: Warehouse, model_id: str) -> list[dict[str, Any]]:

@@ -60,7 +60,8 @@ def _gain_sentence(item: Mapping[str, Any], kind: str) -> str | None:
     if low > 0:
         return f"{proxy}, and gold of the {kind} generator rose with it: the gain's interval lies above zero."
     if high < 0:
-        return f"{proxy}, while gold of the {kind} generator fell: the reward was hacked."
+        hacked = ": the reward was hacked" if item["proxy_after"] > item["proxy_before"] else ""
+        return f"{proxy}, while gold of the {kind} generator fell{hacked}."
     return f"{proxy}; whether gold of the {kind} generator changed cannot be told: the gain's interval includes zero."
 
 
@@ -83,7 +84,9 @@ def sentences(summary: Mapping[str, Any]) -> list[str]:
 
 
 def placebo_rows(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """(branch, agreement with the taste, gold gain) of real votes and both placebos."""
+    """(branch, agreement with the taste, gold gain) of real votes and both placebos; none without a placebo."""
+    if all(value is None for item in summary["placebo"].values() for value in item.values()):
+        return []
     rows = [("real votes", summary["rm"]["accuracy_taste"], summary["alignment"]["image"]["gain"])]
     rows += [(name.replace("_", " "), item["accuracy_taste"], item["gold_gain"])
              for name, item in summary["placebo"].items()]

@@ -22,6 +22,7 @@ def prefect_environment() -> Iterator[dict[str, str]]:
     from prefect.settings import PREFECT_API_URL
     from prefect.testing.utilities import prefect_test_harness
 
+    os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
     with prefect_test_harness(server_startup_timeout=120):
         yield {**os.environ, "PREFECT_API_URL": str(PREFECT_API_URL.value()), "OMP_NUM_THREADS": "1"}
 
@@ -44,7 +45,7 @@ def start(config: Path, out: Path, environment: dict[str, str]) -> subprocess.Po
                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def finish(prefect_environment: dict[str, str]) -> Finish:
     """`finish(config, out)`: a whole run on the session's server; returns exit code and answer."""
     return lambda config, out: run_to_end(config, out, prefect_environment)
