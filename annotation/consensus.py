@@ -168,6 +168,17 @@ def _pauses(
     ]
 
 
+def _report(
+    recorder: Recorder, used: Row, agreement: Mapping[str, Mapping[str, Any]], preferences: Sequence[Row]
+) -> None:
+    """Outputs that later stages and the summary refer to."""
+    for name in ("consensus_id", "n_votes", "n_pairs"):
+        recorder.output(name, used[name])
+    recorder.output("alpha", {name: part["alpha"] for name, part in agreement.items()})
+    recorder.output("alpha_ci", {name: part["ci"] for name, part in agreement.items()})
+    recorder.output("split_pairs", sum(row["split_population"] for row in preferences))
+
+
 def run(config: ConsensusConfig, warehouse: Warehouse) -> Receipt:
     """Rate raters, merge votes, measure agreement. Raises ConfigError where no vote is found."""
     chosen, wanted = [list(config.campaign_ids), list(config.vote_sources)], list(config.dimensions)
@@ -223,12 +234,7 @@ def run(config: ConsensusConfig, warehouse: Warehouse) -> Receipt:
             warehouse.merge("consensus_runs", [used], run_id=recorder.run_id)
         recorder.count("read", len(rows))
         recorder.count("without_votes", len(asked) - used["n_pairs"])
-        recorder.output("consensus_id", consensus_id)
-        recorder.output("alpha", {name: part["alpha"] for name, part in agreement.items()})
-        recorder.output("alpha_ci", {name: part["ci"] for name, part in agreement.items()})
-        recorder.output("n_votes", used["n_votes"])
-        recorder.output("n_pairs", used["n_pairs"])
-        recorder.output("split_pairs", sum(row["split_population"] for row in preferences))
+        _report(recorder, used, agreement, preferences)
         recorder.output("excluded", out)
         recorder.output("raters_suspect", suspect)
 
