@@ -22,7 +22,7 @@ from alignment.flow_grpo import FlowGrpo
 from alignment.held_out import HeldOut
 from alignment.monitor import Monitor, Rules
 from alignment.policy import Policy
-from alignment.references import read_goals
+from alignment.references import judge_id, read_goals
 from alignment.refl import Refl
 from alignment.reward import Goal, ReferenceReward
 from alignment.training import Algorithm, Schedule, Training
@@ -46,9 +46,9 @@ class AlignConfig(StageConfig):
 
     name: str
     policy: str
-    # What the options decide is in the policy's revision and params, which are inputs; where it lies is not.
+    # What these two decide is in their revisions, which are inputs; where they lie is not.
     policy_options: dict[str, Any] = Field(default_factory=dict, json_schema_extra={"place": True})
-    reward_model: str
+    reward_model: str = Field(json_schema_extra={"place": True})
     references: str
     task: str = "t2i"
     dimension: str = "overall"
@@ -73,7 +73,6 @@ class AlignConfig(StageConfig):
     spread_floor: float = Field(default=0.0, ge=0)
     drift_limit: float | None = Field(default=None, gt=0)
     patience: int = Field(default=0, ge=0)
-    max_frames: int = Field(default=4, ge=1)
     gold: str = ""
     gold_options: dict[str, Any] = Field(default_factory=dict)
     seed: int = 0
@@ -86,6 +85,7 @@ class _Run:
     config: AlignConfig
     warehouse: Warehouse
     policy: Policy
+    reward_model_id: str
     model_id: str
 
     @property
@@ -103,8 +103,10 @@ def run(config: AlignConfig, warehouse: Warehouse) -> Receipt:
     if policy.task != config.task:
         raise ConfigError(f"the policy {policy.name} is for {policy.task}, the config says {config.task}")
     digest = warehouse.digest("SELECT * FROM reference_ranks WHERE starts_with(rank_id, ?)", [f"{config.references}-"])
-    inputs = {"policy": content_id(policy.revision, canonical_json(dict(policy.params))), "references": digest}
-    run_of = _Run(config, warehouse, policy,
+    judge = judge_id(warehouse, config.reward_model)
+    inputs = {"policy": content_id(policy.revision, canonical_json(dict(policy.params))), "references": digest,
+              "reward_model": judge}
+    run_of = _Run(config, warehouse, policy, judge,
                   content_id("policy", canonical_json(config.identity()), canonical_json(inputs)))
     return run_stage("align", config, warehouse, inputs, lambda recorder: _body(run_of, recorder))
 
@@ -151,9 +153,9 @@ def _train(run_of: _Run, recorder: Recorder) -> Monitor:
     config, policy = run_of.config, run_of.policy
     algorithm = _algorithm(config, policy)
     model = load_reward_model(run_of.warehouse, config.reward_model)
-    reward = ReferenceReward(model, config.task, config.dimension, config.max_frames)
+    reward = ReferenceReward(model, config.task, config.dimension)
     training_goals, held_out_goals = split_goals(
-        read_goals(run_of.warehouse, config.references, config.task, config.max_frames), config.held_out_prompts)
+        read_goals(run_of.warehouse, config.references, config.task, model.card.max_frames), config.held_out_prompts)
     recorder.count("prompts", len(training_goals))
     recorder.count("held_out_prompts", len(held_out_goals))
     gold = load_plugin(config.gold)(**config.gold_options) if config.gold else None
@@ -188,7 +190,7 @@ def _write_adapter(run_of: _Run, start: str) -> str:
     for old in (part, run_of.folder):
         shutil.rmtree(old, ignore_errors=True)
     part.mkdir(parents=True)
-    sha256 = run_of.policy.save(part, {"start_revision": start, "reward_model_id": run_of.config.reward_model,
+    sha256 = run_of.policy.save(part, {"start_revision": start, "reward_model_id": run_of.reward_model_id,
                                        "config": run_of.config.identity()})
     os.replace(part, run_of.folder)
     return sha256
@@ -199,10 +201,10 @@ def _write_rows(run_of: _Run, recorder: Recorder, monitor: Monitor, outputs: dic
     """Curves, alarms, and last the model's row, in one transaction."""
     config, warehouse, now = run_of.config, run_of.warehouse, datetime.now(UTC).replace(tzinfo=None)
     judge = warehouse.rows("SELECT dataset_name, dataset_version, dataset_hash FROM models WHERE model_id = ?",
-                           [config.reward_model])
+                           [run_of.reward_model_id])
     model: Row = {
         "model_id": run_of.model_id, "kind": "policy", "name": config.name, "uri": f"models/{run_of.model_id}",
-        "parent_id": config.policy_options.get("adapter") or start, "reward_model_id": config.reward_model,
+        "parent_id": config.policy_options.get("adapter") or start, "reward_model_id": run_of.reward_model_id,
         "config_json": canonical_json(config.identity()), "metrics_json": canonical_json(outputs),
         "code_version": code_version(), "sha256": sha256, "created_at": now} | (judge[0] if judge else {})
     alarms = [{"event_id": content_id("alarm", run_of.model_id, alarm.step, alarm.rule), "kind": "alignment_alarm",

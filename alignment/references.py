@@ -17,6 +17,7 @@ from pydantic import Field
 from alignment.reward import Goal
 from alignment.tournament import METHODS
 from rm.context import Frames
+from rm.model_folder import find_model, read_card
 from rm.reward_model import PairItem, RewardModel, frames_of, load_reward_model
 from warehouse import Warehouse
 from warehouse.errors import ConfigError
@@ -32,7 +33,7 @@ class ReferenceConfig(StageConfig):
     """Which candidates (generator, prompts by task, source, domain; `limit` by hash order), the judge, N and k."""
 
     generator_id: str
-    reward_model: str
+    reward_model: str = Field(json_schema_extra={"place": True})
     task: str = "t2i"
     dimension: str = "overall"
     source: str = "simulation"
@@ -41,7 +42,6 @@ class ReferenceConfig(StageConfig):
     k: int = Field(default=2, ge=1)
     limit: int = Field(default=0, ge=0)
     method: Literal["finals", "round_robin"] = "finals"
-    max_frames: int = Field(default=4, ge=1)
 
 
 class PromptComparer:
@@ -80,6 +80,11 @@ def candidates_of(warehouse: Warehouse, generator_id: str, task: str, source: st
     return {prompt: found[prompt][:n] for prompt in chosen}
 
 
+def judge_id(warehouse: Warehouse, model: str) -> str:
+    """The reward model's id, which follows from its weights; a folder may be given instead of an id."""
+    return read_card(find_model(warehouse, model)).model_id
+
+
 def candidate_digest(found: dict[str, list[Row]]) -> str:
     """One hash over prompts and candidates in order."""
     return content_id("ranked", canonical_json([[row["candidate_id"] for row in rows] for rows in found.values()]))
@@ -89,8 +94,8 @@ def run(config: ReferenceConfig, warehouse: Warehouse) -> Receipt:
     """Rank what is not ranked yet, a few prompts a commit; outputs rank_key and prompts."""
     found = candidates_of(warehouse, config.generator_id, config.task, config.source, config.domain, config.n,
                           config.limit)
-    digest = candidate_digest(found)
-    rank_key = content_id("references", canonical_json(config.identity()), digest)
+    inputs = {"candidates": candidate_digest(found), "reward_model": judge_id(warehouse, config.reward_model)}
+    rank_key = content_id("references", canonical_json(config.identity()), canonical_json(inputs))
 
     def body(recorder: Recorder) -> None:
         done = {row["prompt_id"] for row in warehouse.rows(
@@ -108,18 +113,18 @@ def run(config: ReferenceConfig, warehouse: Warehouse) -> Receipt:
         recorder.output("rank_key", rank_key)
         recorder.output("prompts", len(found))
 
-    return run_stage("references", config, warehouse, {"candidates": digest}, body)
+    return run_stage("references", config, warehouse, inputs, body)
 
 
 def _rank(config: ReferenceConfig, warehouse: Warehouse, model: RewardModel | None, rank_key: str,
           rows: list[Row]) -> list[Row]:
     """The k best of one prompt as rows. Every prompt is judged by itself: a resumed run makes the same batches."""
     assert model is not None
-    frames = [frames_of(warehouse.media.get(row["media_id"]), config.max_frames) for row in rows]
+    frames = [frames_of(warehouse.media.get(row["media_id"]), model.card.max_frames) for row in rows]
     comparer = PromptComparer(model, rows[0]["text"], config.task, config.dimension)
     standings = METHODS[config.method](comparer, frames)[:config.k]
     return [{"rank_id": f"{rank_key}-{content_id(rows[item.index]['candidate_id'])[:16]}",
-             "model_id": config.reward_model, "prompt_id": rows[0]["prompt_id"],
+             "model_id": model.model_id, "prompt_id": rows[0]["prompt_id"],
              "candidate_id": rows[item.index]["candidate_id"], "rank": item.rank, "wins": item.wins,
              "comparisons": item.comparisons} for item in standings]
 

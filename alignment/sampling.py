@@ -8,7 +8,8 @@ with the estimates x_0 = x - t v and n = x + (1 - t) v,
     x_s = (1 - s) x_0 + s (sqrt(1 - e^2) n + e fresh),        0 < e < 1 the share of fresh noise,
 
 which has exactly the noise of time s, tends to their SDE for small steps (e s = sigma_t sqrt(t - s)), and is the Euler
-step at e = 0.
+step at e = 0. As with Euler, the estimate of x_0 loses a little of the data's spread at each step: with every step
+random 2 % at e = 0.2, 10 % at 0.7; with three of eight random less than can be measured (tests).
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from alignment.references import PromptComparer, candidate_digest, candidates_of
+from alignment.references import PromptComparer, candidate_digest, candidates_of, judge_id
 from alignment.tournament import ANCHORS, compare
 from rm.reward_model import RewardModel, frames_of, load_reward_model
 from warehouse import Warehouse
@@ -26,22 +26,21 @@ class SearchConfig(StageConfig):
     """Which candidates (generator, prompts by task, source and, where given, domain) and which values of N."""
 
     generator_id: str
-    reward_model: str
+    reward_model: str = Field(json_schema_extra={"place": True})
     task: str = "t2i"
     dimension: str = "overall"
     source: str = "held_out"
     domain: str = ""
     n: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(1, 4, 16), min_length=1)
     limit: int = Field(default=0, ge=0)
-    max_frames: int = Field(default=4, ge=1)
 
 
 def run(config: SearchConfig, warehouse: Warehouse) -> Receipt:
     """Write a row of `rewards` for each candidate and anchor; outputs search_key, prompts, n."""
     found = candidates_of(warehouse, config.generator_id, config.task, config.source, config.domain, max(config.n),
                           config.limit)
-    digest = candidate_digest(found)
-    search_key = content_id("search", canonical_json(config.identity()), digest)
+    inputs = {"candidates": candidate_digest(found), "reward_model": judge_id(warehouse, config.reward_model)}
+    search_key = content_id("search", canonical_json(config.identity()), canonical_json(inputs))
 
     def body(recorder: Recorder) -> None:
         done = {row["prompt_id"] for row in warehouse.rows(
@@ -59,19 +58,19 @@ def run(config: SearchConfig, warehouse: Warehouse) -> Receipt:
         recorder.output("prompts", len(found))
         recorder.output("n", list(config.n))
 
-    return run_stage("search", config, warehouse, {"candidates": digest}, body)
+    return run_stage("search", config, warehouse, inputs, body)
 
 
 def _judge(config: SearchConfig, warehouse: Warehouse, model: RewardModel | None, search_key: str,
            rows: list[Row]) -> list[Row]:
     """One row for each candidate and each other anchor: P(candidate beats anchor) and the orders' disagreement."""
     assert model is not None
-    frames = [frames_of(warehouse.media.get(row["media_id"]), config.max_frames) for row in rows]
+    frames = [frames_of(warehouse.media.get(row["media_id"]), model.card.max_frames) for row in rows]
     pairs = [(i, j) for i in range(len(rows)) for j in range(min(ANCHORS, len(rows))) if i != j]
     comparer = PromptComparer(model, rows[0]["text"], config.task, config.dimension)
     values, disagreements = compare(comparer, frames, pairs)
     return [{"reward_id": f"{search_key}-{content_id(rows[i]['candidate_id'], rows[j]['candidate_id'])[:16]}",
-             "model_id": config.reward_model, "prompt_id": rows[i]["prompt_id"],
+             "model_id": model.model_id, "prompt_id": rows[i]["prompt_id"],
              "candidate_id": rows[i]["candidate_id"], "reference_id": rows[j]["candidate_id"],
              "dimension": config.dimension, "value": float(value), "uncertainty": float(disagreement)}
             for (i, j), value, disagreement in zip(pairs, values, disagreements, strict=True)]

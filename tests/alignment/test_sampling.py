@@ -13,32 +13,38 @@ from hypothesis import strategies as st
 from alignment.sampling import euler, log_prob, sde, sde_mean
 from tests.alignment.worlds import PROMPTS, GaussianPolicy, tiny_policy
 
-ROWS = 2000
+ROWS = 1000
 
 
 def test_euler_reaches_the_data_distribution() -> None:
     policy = GaussianPolicy(0.6, 0.3)
     x_0 = euler(policy, policy.noise(range(ROWS)), policy.condition([""] * ROWS), 200)
-    assert float(x_0.mean()) == pytest.approx(0.6, abs=0.02)
-    assert float(x_0.std()) == pytest.approx(0.3, abs=0.01)
+    assert float(x_0.mean()) == pytest.approx(0.6, abs=0.03)
+    assert float(x_0.std()) == pytest.approx(0.3, abs=0.02)
 
 
-@pytest.mark.parametrize("steps", [8, 200])
-@pytest.mark.parametrize("fresh", [0.2, 0.7])
-def test_sde_has_the_marginals_of_the_ode(steps: int, fresh: float) -> None:
-    # Every step random: an error in the drift or in the noise level would show in mean or spread. 8,000 values; the
-    # tolerance is about five standard errors. The last step is the Euler step in both.
-    policy = GaussianPolicy(0.6, 0.3)
+@pytest.mark.parametrize(("fresh", "tolerance"), [(0.1, 0.04), (0.2, 0.05)])
+def test_sde_has_the_marginals_of_the_flow_at_every_time(fresh: float, tolerance: float) -> None:
+    # Every step but the last random: an error in drift or noise level would show. 4,000 values a step: the standard
+    # error of a spread is 1.1 %, the rest of the tolerance is discretisation (sampling.py).
+    policy, steps = GaussianPolicy(0.6, 0.3), 100
     noise, condition = policy.noise(range(ROWS)), policy.condition([""] * ROWS)
-    ode = euler(policy, noise, condition, steps)
     x_0, taken = sde(policy, noise, condition, steps, steps, fresh, range(ROWS, 2 * ROWS))
     assert len(taken) == steps - 1
-    # At 200 steps a large share of fresh noise a step still resolves the posterior mean; at 8 Euler itself is coarse.
-    assert float(x_0.mean()) == pytest.approx(float(ode.mean()), abs=0.02)
-    assert float(x_0.std()) == pytest.approx(0.3 if steps == 200 else float(ode.std()), rel=0.12)
     for step in taken:
-        wanted = math.sqrt(((1 - step.s) * 0.3) ** 2 + step.s**2)
-        assert float(step.x_s.std()) == pytest.approx(wanted, rel=0.12)
+        assert float(step.x_s.mean()) == pytest.approx(0.6 * (1 - step.s), abs=0.04)
+        assert float(step.x_s.std()) == pytest.approx(math.sqrt(((1 - step.s) * 0.3) ** 2 + step.s**2), rel=tolerance)
+    assert float(x_0.mean()) == pytest.approx(0.6, abs=0.03) and float(x_0.std()) == pytest.approx(0.3, rel=tolerance)
+
+
+def test_at_eight_steps_three_random_ones_leave_no_extra_noise() -> None:
+    # Flow-GRPO's Euler-Maruyama step ends 17 % wider than the ODE here; this one ends as the ODE does.
+    policy = GaussianPolicy(0.6, 0.3)
+    noise, condition = policy.noise(range(ROWS)), policy.condition([""] * ROWS)
+    ode = euler(policy, noise, condition, 8)
+    x_0, _ = sde(policy, noise, condition, 8, 3, 0.7, range(ROWS, 2 * ROWS))
+    assert float(x_0.mean()) == pytest.approx(float(ode.mean()), abs=0.03)
+    assert float(x_0.std()) == pytest.approx(float(ode.std()), rel=0.05)
 
 
 def test_without_fresh_noise_it_is_the_euler_step() -> None:
