@@ -31,28 +31,7 @@ from warehouse.hashing import sha256_hex
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "tests" / "data"
 CONFIG = ROOT / "configs" / "real_media.yaml"
-BASE = ROOT / "simulation" / "weights" / "vlm_small"
 pytestmark = [pytest.mark.prefect, pytest.mark.loop, pytest.mark.timeout(900)]
-
-
-def _config(folder: Path) -> Path:
-    """The config as it is; where the small model has no weights yet, with one of the same shape, untrained."""
-    if BASE.is_dir():
-        return CONFIG
-    import torch
-
-    from simulation import vlm
-
-    torch.manual_seed(0)
-    base = folder / "vlm_small"
-    vlm.build("small").save_pretrained(base)
-    vlm.write_tokenizer(base)
-    body = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
-    [trained] = [stage for stage in body["stages"] if stage["name"] == "reward_model"]
-    trained["options"]["base"] = str(base)
-    path = folder / "real_media.yaml"
-    path.write_text(yaml.safe_dump(body), encoding="utf-8")
-    return path
 
 
 def _run(config: Path, out: Path) -> dict[str, Any]:
@@ -68,7 +47,7 @@ def _run(config: Path, out: Path) -> dict[str, Any]:
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of one finished run."""
     folder = tmp_path_factory.mktemp("real")
-    _run(_config(folder), folder / "out")
+    _run(CONFIG, folder / "out")
     return folder / "out"
 
 
@@ -229,7 +208,7 @@ def test_the_summary_and_a_second_run(out: Path) -> None:
     assert (summary["counts"]["pairs"], summary["counts"]["votes"], summary["counts"]["rejects"]) == (1750, 1744, 0)
     assert summary["dataset"]["samples"] == {"train": 9, "validation": 0, "test": 0, "ood": 0}
     assert not summary["simulated"] and Path(summary["report"]).is_file()
-    again = _run(out.parent / "real_media.yaml" if not BASE.is_dir() else CONFIG, out)
+    again = _run(CONFIG, out)
     assert not again["changed"] and again["dataset"]["hash"] == summary["dataset"]["hash"]
 
 
