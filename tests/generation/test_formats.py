@@ -71,7 +71,8 @@ def test_vbench_joins_the_dimensions_of_a_repeated_prompt(shared: Warehouse) -> 
 
 def test_drawbench_csv_jsonl_and_parquet_files(shared: Warehouse, tmp_path: Path) -> None:
     with (tmp_path / "DrawBench.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([["Prompts", "Category"], ["A red cube, unseen", "Colors"], ["A bird of no kind", "Text"]])
+        rows_of_file = [["Prompts", "Category"], ["A red cube, unseen", "Colors"], ["A bird of no kind", "Text"]]
+        csv.writer(file).writerows(rows_of_file)
     rows = [
         {"caption": "a lone tree", "score": float("nan"), "n": 3},
         {"caption": "a lone house", "score": 0.5, "n": 4},
