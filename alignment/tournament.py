@@ -15,6 +15,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from rm.context import Frames
 
@@ -52,48 +53,61 @@ def compare(comparer: Comparer, frames: Sequence[Frames], pairs: Pairs) -> tuple
 
 def round_robin(comparer: Comparer, frames: Sequence[Frames]) -> list[Standing]:
     """All against all; best first. Ties go to the earlier candidate."""
-    wins, met = _play(comparer, frames, list(combinations(range(len(frames)), 2)))
-    order = sorted(range(len(frames)), key=lambda index: (-wins[index], index))
-    return _standings(order, wins, met)
+    everyone = range(len(frames))
+    beats = _unplayed(len(frames))
+    _play(comparer, frames, list(combinations(everyone, 2)), beats)
+    return _ranked(beats, everyone, everyone, 1)
 
 
 def finals(comparer: Comparer, frames: Sequence[Frames]) -> list[Standing]:
     """Everyone against the first ANCHORS, then the best FINALISTS all against all; best first.
 
-    Finalists stand before the rest, ordered by all they have played; up to FINALISTS + 1 candidates it is a round
-    robin.
+    Finalists stand before the rest and count their wins over each other only, the rest those over the anchors. Up to
+    FINALISTS + 1 candidates it is a round robin.
     """
     count = len(frames)
     if count <= FINALISTS + 1:
         return round_robin(comparer, frames)
-    opening = [pair for pair in combinations(range(count), 2) if pair[0] < ANCHORS]
-    wins, met = _play(comparer, frames, opening)
-    share = wins / met
-    best = sorted(sorted(range(count), key=lambda index: (-share[index], index))[:FINALISTS])
-    played = set(opening)
-    last_wins, last_met = _play(comparer, frames, [pair for pair in combinations(best, 2) if pair not in played])
-    wins, met = wins + last_wins, met + last_met
-    share = wins / met
-    order = sorted(range(count), key=lambda index: (index not in best, -share[index], index))
-    return _standings(order, wins, met)
+    beats = _unplayed(count)
+    _play(comparer, frames, [pair for pair in combinations(range(count), 2) if pair[0] < ANCHORS], beats)
+    opening = _strengths(beats)
+    order = sorted(range(count), key=lambda index: (-opening[index], index))
+    best, rest = sorted(order[:FINALISTS]), order[FINALISTS:]
+    _play(comparer, frames, [pair for pair in combinations(best, 2) if np.isnan(beats[pair])], beats)
+    return _ranked(beats, best, best, 1) + _ranked(beats, rest, range(ANCHORS), FINALISTS + 1)
 
 
-def _play(comparer: Comparer, frames: Sequence[Frames], pairs: Pairs) -> tuple[NDArray[np.float64],
-                                                                              NDArray[np.float64]]:
-    """Expected wins and opponents met of every candidate."""
-    wins, met = np.zeros(len(frames)), np.zeros(len(frames))
+def _unplayed(count: int) -> NDArray[np.float64]:
+    """P(row beats column) [N, N], NaN where the two have not met."""
+    return np.full((count, count), np.nan)
+
+
+def _play(comparer: Comparer, frames: Sequence[Frames], pairs: Pairs, beats: NDArray[np.float64]) -> None:
+    """Fill in both cells of each pair."""
     if not pairs:
-        return wins, met
-    beaten, _ = compare(comparer, frames, pairs)
-    for (i, j), p in zip(pairs, beaten, strict=True):
-        wins[i] += p
-        wins[j] += 1.0 - p
-        met[[i, j]] += 1
-    return wins, met
+        return
+    values, _ = compare(comparer, frames, pairs)
+    for (i, j), value in zip(pairs, values, strict=True):
+        beats[i, j], beats[j, i] = value, 1.0 - value
 
 
-def _standings(order: Sequence[int], wins: NDArray[np.float64], met: NDArray[np.float64]) -> list[Standing]:
-    return [Standing(index, place, float(wins[index]), int(met[index])) for place, index in enumerate(order, start=1)]
+def _strengths(beats: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Log-odds scale of everyone [N] from the matches with anchors: an anchor that met stronger ones loses nothing."""
+    certain = 1e-6
+    odds = special.logit(np.clip(beats[:, :ANCHORS], certain, 1.0 - certain))
+    np.fill_diagonal(odds, 0.0)
+    anchors = odds[:ANCHORS].mean(axis=1)
+    strengths: NDArray[np.float64] = (odds + anchors).mean(axis=1)
+    strengths[:ANCHORS] = anchors
+    return strengths
+
+
+def _ranked(beats: NDArray[np.float64], members: Sequence[int], opponents: Sequence[int], first: int) -> list[Standing]:
+    """Members by their mean result against those of `opponents` they met, from place `first` on."""
+    met = {i: [j for j in opponents if not np.isnan(beats[i, j])] for i in members}
+    wins = {i: float(beats[i, met[i]].sum()) for i in members}
+    order = sorted(members, key=lambda i: (-wins[i] / len(met[i]), i))
+    return [Standing(i, place, wins[i], len(met[i])) for place, i in enumerate(order, start=first)]
 
 
 METHODS = {"round_robin": round_robin, "finals": finals}

@@ -1,0 +1,76 @@
+"""Ranking by pairwise comparisons, with judges whose strengths are known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from alignment.tournament import ANCHORS, FINALISTS, compare, finals, round_robin
+from rm.context import Frames
+
+
+class Judge:
+    """P(candidate beats reference) = sigmoid(strength difference + a liking for the second image)."""
+
+    def __init__(self, liking: float = 0.0, noise: float = 0.0) -> None:
+        self.liking, self.noise, self.asked = liking, noise, 0
+        self._rng = np.random.default_rng(0)
+
+    def __call__(self, references: Sequence[Frames], candidates: Sequence[Frames]) -> NDArray[np.float32]:
+        self.asked += len(candidates)
+        strength = [[float(item.pixels[0, 0, 0, 0]) for item in side] for side in (candidates, references)]
+        odds = np.subtract(*strength) + self.liking + self._rng.normal(0, self.noise, len(candidates))
+        return (1.0 / (1.0 + np.exp(-odds))).astype(np.float32)
+
+
+def _frames(strengths: Sequence[float]) -> list[Frames]:
+    return [Frames(np.full((1, 1, 1, 3), value, np.float32)) for value in strengths]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.permutations(list(range(9))), st.floats(-3, 3))
+def test_both_methods_find_the_best_whatever_the_liking_for_a_side(order: list[int], liking: float) -> None:
+    frames = _frames(order)
+    for method in (round_robin, finals):
+        standings = method(Judge(liking), frames)
+        assert [item.rank for item in standings] == list(range(1, 10))
+        assert [order[item.index] for item in standings[:FINALISTS]] == [8, 7, 6, 5]
+
+
+def test_round_robin_counts_expected_wins() -> None:
+    frames = _frames([0.0, 1.0, 3.0])
+    standings = {item.index: item for item in round_robin(Judge(), frames)}
+    def wins(a: float, b: float) -> float:
+        return float(1 / (1 + np.exp(b - a)))
+    assert standings[2].wins == pytest.approx(wins(3, 0) + wins(3, 1), abs=1e-6)
+    assert sum(item.wins for item in standings.values()) == pytest.approx(3.0)
+    assert {item.comparisons for item in standings.values()} == {2}
+
+
+def test_finals_ask_far_less_and_agree_with_the_yardstick() -> None:
+    rng = np.random.default_rng(1)
+    agreed, cheap, full = 0, Judge(noise=0.5), Judge(noise=0.5)
+    for _ in range(100):
+        frames = _frames(rng.normal(0, 2, 16).tolist())
+        best = {item.index for item in round_robin(full, frames)[:2]}
+        agreed += finals(cheap, frames)[0].index in best
+    assert full.asked == 100 * 240 and cheap.asked <= 100 * 70
+    assert agreed >= 85
+
+
+def test_ties_go_to_the_earlier_and_everyone_is_ranked_once() -> None:
+    standings = finals(Judge(), _frames([1.0] * 7))
+    assert sorted(item.index for item in standings) == list(range(7))
+    assert standings[0].index == 0 and len({item.rank for item in standings}) == 7
+    assert ANCHORS < FINALISTS
+
+
+def test_disagreement_between_the_orders_is_reported() -> None:
+    frames = _frames([0.0, 0.0])
+    value, disagreement = compare(Judge(liking=2.0), frames, [(0, 1)])
+    assert value[0] == pytest.approx(0.5) and disagreement[0] == pytest.approx(1 / (1 + np.exp(-2)) - 0.5, abs=1e-6)
