@@ -1,7 +1,8 @@
 """Recipes of the two base generators: rectified flow on renders of every prompt, images and clips.
 
-Their renders place objects on a lattice of nine points (at half time, for clips, at one speed): a generator of this
-size that may place objects anywhere learns for hours before it commits to a place. They stay imperfect: short training
+Their renders place objects on a lattice of nine points, those of clips in the middle at half time and at one speed: a
+generator of this size that may place objects anywhere learns for hours before it commits to a place (a clip lattice of
+nine points still left a stray object in every second clip). They stay imperfect: short training
 leaves wrong counts, soft shapes and stray objects for alignment to mend.
 """
 
@@ -24,10 +25,11 @@ _LATTICE_PX, _SPEED_PX = 8.0, 1.5
 _HALF_TIME = (CLIP_FRAMES - 1) / 2
 
 
-def _snapped(item: SceneObject, velocity: tuple[float, float]) -> SceneObject:
+def _snapped(item: SceneObject, velocity: tuple[float, float], clips: bool) -> SceneObject:
     """The object moved so that it is on a lattice point at half time."""
     places = [start + _HALF_TIME * speed for start, speed in zip((item.x_px, item.y_px), velocity, strict=True)]
-    x, y = (min(max(round(place / _LATTICE_PX), 1), 3) * _LATTICE_PX - _HALF_TIME * speed
+    low, high = (2, 2) if clips else (1, 3)
+    x, y = (min(max(round(place / _LATTICE_PX), low), high) * _LATTICE_PX - _HALF_TIME * speed
             for place, speed in zip(places, velocity, strict=True))
     return replace(item, x_px=x, y_px=y)
 
@@ -50,7 +52,8 @@ def draw_lattice_scene(spec: PromptSpec, rng: np.random.Generator) -> Scene:
     while True:
         scene = draw_scene(spec, rng)
         velocity = (_SPEED_PX * float(np.sign(scene.velocity_px[0])), _SPEED_PX * float(np.sign(scene.velocity_px[1])))
-        scene = Scene(tuple(_snapped(item, velocity) for item in scene.objects), scene.tint, velocity)
+        objects = tuple(_snapped(item, velocity, bool(spec.motion)) for item in scene.objects)
+        scene = Scene(objects, scene.tint, velocity)
         if _fits(scene):
             return scene
 

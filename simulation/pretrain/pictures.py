@@ -147,6 +147,16 @@ def see(frames: Pixels) -> Picture:
     return Picture(kept, facts, _motion(facts))
 
 
+def background(facts: Facts) -> str:
+    """Tint in a word."""
+    return "warm" if facts.warmth > 0.62 else "cool" if facts.warmth < 0.38 else "neutral"
+
+
+def state(facts: Facts) -> str:
+    """Damage in a word."""
+    return "noisy" if facts.grain > 0.03 else "blurred" if facts.softness > 4.5 else "clean"
+
+
 def caption(picture: Picture) -> str:
     """What is there, in prompt words: objects with sizes, motion, background and state."""
     middle = picture.facts[len(picture.facts) // 2]
@@ -159,10 +169,8 @@ def caption(picture: Picture) -> str:
         count = _COUNTS.get(len(places), "more")
         noun = shape if len(places) == 1 else PLURALS[shape]
         phrases.append(" ".join(word for word in (count, size, colour, noun) if word))
-    tint = "warm" if middle.warmth > 0.62 else "cool" if middle.warmth < 0.38 else "neutral"
-    state = "noisy" if middle.grain > 0.03 else "blurred" if middle.softness > 4.5 else "clean"
     moves = f" moving {picture.motion} ." if picture.motion else ""
-    return f"{' and '.join(phrases) or 'nothing'} .{moves} background {tint} . {state}"
+    return f"{' and '.join(phrases) or 'nothing'} .{moves} background {background(middle)} . {state(middle)}"
 
 
 def chunk(seed: int, number: int, prompts: int, clips: bool, sample: Sampler | None

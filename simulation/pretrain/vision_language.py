@@ -1,13 +1,14 @@
 """Recipe of the tiny vision-language models: does this picture match the prompt, and what is in it.
 
-Every example shows two pictures and asks about each by itself: the layout that a reward model will be given, but never
-a comparison. The answer is the verdict and caption of the picture that is asked about, then those of the other one.
-The first part of the steps sees renders; the rest also samples of the base generators, whose faults no renderer has.
+The first steps show single pictures; the rest show two and ask about each by itself: the layout that a reward model
+will be given, but never a comparison. Every example asks whether a picture matches the prompt; a caption or smaller
+questions about the pictures follow. Half the pictures are renders, half samples of the base generators, whose faults
+no renderer has.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,15 +24,19 @@ from rm.families import load_family
 from rm.families.qwen3_vl import Batch, Qwen3VL
 from simulation import vlm
 from simulation.pretrain.pictures import Picture, Sampler, caption, chunk, draw_spec, near_miss
+from simulation.pretrain.questions import ask
 from simulation.pretrain.run import Recipe
 from simulation.scenes import PromptSpec
 
-QUESTION = "prompt : {prompt} . image 1 {image_1} image 2 {image_2} does image %d match the prompt ?"
+SINGLE = "image 1 {image_1} prompt : {prompt} . does image 1 match the prompt ?"
+DOUBLE = "image 1 {image_1} image 2 {image_2} prompt : {prompt} . does image %d match the prompt ?"
 CLIP_TIMES_S = (0.0, 0.5, 1.25, 1.75)
-CHUNK_STEPS = 50
-CHUNK_PROMPTS = 200
+CHUNK_STEPS = 100
+CHUNK_PROMPTS = 240
 CLIP_EVERY = 4
-PAIRS, CLIP_PAIRS = 64, 20
+QUESTIONS = 6
+CAPTIONED = 0.25
+SINGLES, PAIRS, CLIP_PAIRS = 64, 48, 20
 Chunk = list[tuple[PromptSpec, list[Picture]]]
 
 
@@ -45,40 +50,55 @@ def _prompt(spec: PromptSpec, clips: bool, rng: np.random.Generator) -> PromptSp
     return spec if draw < 0.75 else near_miss(spec, rng) if draw < 0.93 else draw_spec(clips, rng)
 
 
-def _answer(asked: int, first: Picture, second: Picture, wanted: PromptSpec) -> str:
-    about = {number: f"{'yes' if picture.matches(wanted) else 'no'} . {caption(picture)} ."
-             for number, picture in ((1, first), (2, second))}
-    return f"{about[asked]} image {3 - asked} {about[3 - asked]} <|im_end|>"
+def _answer(asked: int, shown: Sequence[Picture], spec: PromptSpec, wanted: PromptSpec, rng: np.random.Generator
+            ) -> str:
+    """The verdict on the prompt, then a caption of the picture asked about or verdicts on smaller questions."""
+    words = [_word(shown[asked - 1].matches(wanted)), "."]
+    if rng.random() < CAPTIONED:
+        return " ".join([*words, caption(shown[asked - 1]), ". <|im_end|>"])
+    for _ in range(QUESTIONS):
+        number = int(rng.integers(len(shown)))
+        text, true = ask(shown[number], spec, rng)
+        words += [f"image {number + 1}"] if len(shown) > 1 else []
+        words += [text, "?", _word(true), "."]
+    return " ".join([*words, "<|im_end|>"])
 
 
-def draw_examples(pool: Chunk, count: int, clips: bool, rng: np.random.Generator) -> list[Example]:
-    """`count` questions that show two pictures."""
+def _word(true: bool) -> str:
+    return "yes" if true else "no"
+
+
+def draw_examples(pool: Chunk, count: int, pictures: int, clips: bool, rng: np.random.Generator) -> list[Example]:
+    """`count` questions that show one or two `pictures`."""
     examples = []
     for _ in range(count):
         spec, tries = pool[int(rng.integers(len(pool)))]
-        first, second = (tries[int(index)] for index in rng.choice(len(tries), 2, replace=False))
-        wanted, asked = _prompt(spec, clips, rng), 1 + int(rng.random() < 0.7)
-        parts = fill(QUESTION % asked, wanted.text(), _frames(first), _frames(second))
-        examples.append(Example(parts, answer=_answer(asked, first, second, wanted)))
+        shown = [tries[int(index)] for index in rng.choice(len(tries), pictures, replace=False)]
+        wanted, asked = _prompt(spec, clips, rng), 1 if pictures == 1 else 1 + int(rng.random() < 0.7)
+        parts = fill(SINGLE if pictures == 1 else DOUBLE % asked, wanted.text(), _frames(shown[0]), _frames(shown[-1]))
+        examples.append(Example(parts, answer=_answer(asked, shown, spec, wanted, rng)))
     return examples
 
 
 def answer_loss(family: Qwen3VL, model: Any, batch: Batch) -> Tensor:
-    """Mean cross-entropy of the verdicts plus that of the captions' tokens."""
+    """Mean cross-entropy of the verdicts plus a quarter of that of captions; what is asked need not be predicted."""
     states = family.hidden(model, batch)
     labels = batch.labels[:, 1:]
-    wanted = labels[labels >= 0]
-    losses = F.cross_entropy(model.lm_head(states[:, :-1][labels >= 0]), wanted, reduction="none")
-    verdict = torch.isin(wanted, torch.tensor([family.verdict.yes[0], family.verdict.no[0]]))
-    total: Tensor = losses[verdict].mean() + losses[~verdict].mean()
+    answered = labels >= 0
+    wanted = labels[answered]
+    losses = F.cross_entropy(model.lm_head(states[:, :-1][answered]), wanted, reduction="none")
+    verdict = torch.isin(labels, torch.tensor([family.verdict.yes[0], family.verdict.no[0]])) & answered
+    captions = answered & (verdict.sum(1, keepdim=True) == 1) & ~verdict
+    described = losses[captions[answered]]
+    total: Tensor = losses[verdict[answered]].mean() + 0.25 * described.sum() / max(1, len(described))
     return total
 
 
 class ChunkSource:
-    """The pool of a step: its chunk, made when first asked for; samples of the generators from `samples_from` on."""
+    """The pool of a step: its chunk, made when first asked for; half renders, half samples of the generators."""
 
-    def __init__(self, seed: int, samples_from: int, samplers: Callable[[bool], Sampler]) -> None:
-        self.seed, self.samples_from, self.samplers = seed, samples_from, samplers
+    def __init__(self, seed: int, samplers: Callable[[bool], Sampler]) -> None:
+        self.seed, self.samplers = seed, samplers
         self.held: dict[bool, tuple[int, Chunk]] = {}
 
     def at(self, step: int, clips: bool) -> Chunk:
@@ -86,10 +106,9 @@ class ChunkSource:
         number = step // CHUNK_STEPS
         if clips not in self.held or self.held[clips][0] != number:
             prompts = CHUNK_PROMPTS // 4 if clips else CHUNK_PROMPTS
-            pool = chunk(self.seed, number, prompts, clips, None)
-            if step >= self.samples_from:
-                pool = pool[: prompts // 2] + chunk(self.seed + 1, number, prompts // 2, clips, self.samplers(clips))
-            self.held[clips] = (number, pool)
+            renders = chunk(self.seed, number, prompts // 2, clips, None)
+            samples = chunk(self.seed + 1, number, prompts // 2, clips, self.samplers(clips))
+            self.held[clips] = (number, renders + samples)
         return self.held[clips][1]
 
 
@@ -106,19 +125,21 @@ def base_sampler(clips: bool) -> Sampler:
     return sample
 
 
-def recipe(size: str, steps: int, samples_from: int, learning_rate: float) -> Recipe:
-    """Recipe of one size; `samples_from` is the first step that also sees generators' samples."""
+def recipe(size: str, steps: int, single_steps: int, learning_rate: float) -> Recipe:
+    """Recipe of one size; the first `single_steps` steps show one picture each."""
     with TemporaryDirectory() as folder:
         vlm.write_tokenizer(Path(folder))
         vlm.build(size).config.save_pretrained(folder)
         family = load_family(folder)
     seed = 20 + list(vlm.SIZES).index(size)
-    source = ChunkSource(seed, samples_from, base_sampler)
+    source = ChunkSource(seed, base_sampler)
 
     def loss(model: nn.Module, step: int) -> Tensor:
-        clips = step % CLIP_EVERY == CLIP_EVERY - 1
         rng = np.random.default_rng((seed, 1, step))
-        examples = draw_examples(source.at(step, clips), CLIP_PAIRS if clips else PAIRS, clips, rng)
+        single = step < single_steps
+        clips = not single and step % CLIP_EVERY == CLIP_EVERY - 1
+        count = SINGLES if single else CLIP_PAIRS if clips else PAIRS
+        examples = draw_examples(source.at(step, clips), count, 1 if single else 2, clips, rng)
         return answer_loss(family, model, family.encode(examples))
 
     return Recipe(f"vlm_{size}", seed, steps, learning_rate, 200, lambda: vlm.build(size), loss, average=0.995)
