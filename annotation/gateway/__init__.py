@@ -1,0 +1,1 @@
+"""The project's own small ASGI server: raters' way to Label Studio, media by signed address, the webhook's bell."""
