@@ -25,6 +25,8 @@ OTHER_WORDS = (
     "both", "same", "closer", "to", "moving", "steady", "unsteady", "true", "false", "worse", "sharper",
     "softer", "missing", "extra", "place", "picture", "clip",
 )
+# About 1 / sqrt(width): with the usual 0.02, widths of a hundred learn to ground a word in a picture half as fast.
+INITIAL_SCALE = 0.08
 SIZES: dict[str, dict[str, int]] = {
     "small": {"width": 48, "layers": 3, "heads": 4, "vision_width": 48, "vision_depth": 2},
     "middle": {"width": 112, "layers": 4, "heads": 4, "vision_width": 80, "vision_depth": 2},
@@ -64,10 +66,12 @@ def build(size: str) -> Any:
         text_config={"vocab_size": len(words), "hidden_size": s["width"], "intermediate_size": 3 * s["width"],
                      "num_hidden_layers": s["layers"], "num_attention_heads": s["heads"],
                      "num_key_value_heads": s["heads"], "head_dim": head, "max_position_embeddings": 1024,
+                     "initializer_range": INITIAL_SCALE,
                      "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0,
                                          "mrope_section": _sections(head), "mrope_interleaved": True}},
         vision_config={"depth": s["vision_depth"], "hidden_size": s["vision_width"],
                        "intermediate_size": 3 * s["vision_width"], "num_heads": 4, "patch_size": 4,
+                       "initializer_range": INITIAL_SCALE,
                        "spatial_merge_size": 2, "temporal_patch_size": 2, "out_hidden_size": s["width"],
                        "num_position_embeddings": 64, "deepstack_visual_indexes": [0]},
         image_token_id=words.index("<|image_pad|>"), video_token_id=words.index("<|video_pad|>"),

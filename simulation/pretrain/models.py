@@ -16,9 +16,9 @@ from simulation.pretrain.vision_language import recipe as vlm_recipe
 MODELS: dict[str, Callable[[], Recipe]] = {
     "generator_image": image_recipe,
     "generator_clip": clip_recipe,
-    "vlm_small": partial(vlm_recipe, "small", steps=3000, single_steps=1500, learning_rate=2e-3),
-    "vlm_middle": partial(vlm_recipe, "middle", steps=3600, single_steps=1800, learning_rate=1.5e-3),
-    "vlm_large": partial(vlm_recipe, "large", steps=3000, single_steps=1500, learning_rate=8e-4),
+    "vlm_small": partial(vlm_recipe, "small", steps=3000, learning_rate=2e-3),
+    "vlm_middle": partial(vlm_recipe, "middle", steps=3300, learning_rate=1.5e-3),
+    "vlm_large": partial(vlm_recipe, "large", steps=2500, learning_rate=8e-4),
 }
 
 

@@ -1,8 +1,8 @@
 """Yes-or-no questions about one picture: its objects, background and damage, up to whole prompts.
 
-Easy questions ("red ?") teach the words, harder ones ("red circle ?" beside a red square) their binding, prompts the
-counting and relations. Asked together, one picture gives many verdicts to learn from instead of one, without which a
-model of this size stays at chance on prompts for thousands of steps.
+Easy questions ("red") teach the words, harder ones ("red circle" beside a red square) their binding, prompts the
+counting and relations. The verdict follows the last word at once, and one picture gives many of them: a model of this
+size that is only asked for verdicts on whole prompts, or after a "?", stays at chance for thousands of steps.
 
 Left out on purpose: comparisons of two pictures, which only votes may teach.
 """
@@ -81,11 +81,16 @@ def _motion(picture: Picture, rng: np.random.Generator) -> Question:
     return ("staying still" if name == "still" else f"moving {name}"), true
 
 
-def ask(picture: Picture, spec: PromptSpec, rng: np.random.Generator) -> Question:
-    """One question (without its "?") and its answer; `spec` is the prompt that the picture tried to show."""
+def ask_word(picture: Picture, rng: np.random.Generator) -> Question:
+    """A question on single objects, their number, the background, damage or motion, and its answer."""
     kinds: list[Callable[[Picture, np.random.Generator], Question]] = [_colour, _shape, _object, _object, _number]
     kinds += [_look, _size] + ([_motion, _motion] if picture.motion else [])
-    if rng.random() < 0.3:
-        wanted = spec if rng.random() < 0.6 else near_miss(spec, rng)
-        return wanted.text(), picture.matches(wanted)
     return kinds[int(rng.integers(len(kinds)))](picture, rng)
+
+
+def ask(picture: Picture, spec: PromptSpec, rng: np.random.Generator) -> Question:
+    """A word as in `ask_word`, or a whole prompt: `spec`, which the picture tried to show, or a near miss of it."""
+    if rng.random() < 0.6:
+        return ask_word(picture, rng)
+    wanted = spec if rng.random() < 0.6 else near_miss(spec, rng)
+    return wanted.text(), picture.matches(wanted)

@@ -1,8 +1,8 @@
 """Recipe of the tiny vision-language models: does this picture match the prompt, and what is in it.
 
-The first steps show single pictures; the rest show two and ask about each by itself: the layout that a reward model
-will be given, but never a comparison. Every example asks whether a picture matches the prompt; a caption or smaller
-questions about the pictures follow. Half the pictures are renders, half samples of the base generators, whose faults
+The first steps ask for words in single pictures, the next for prompts too, and the rest show two pictures and ask about
+each by itself: the layout that a reward model will be given, but never a comparison. A caption or smaller questions
+follow the verdict on the prompt. Half the pictures are renders, half samples of the base generators, whose faults
 no renderer has.
 """
 
@@ -24,17 +24,19 @@ from rm.families import load_family
 from rm.families.qwen3_vl import Batch, Qwen3VL
 from simulation import vlm
 from simulation.pretrain.pictures import Picture, Sampler, caption, chunk, draw_spec, near_miss
-from simulation.pretrain.questions import ask
+from simulation.pretrain.questions import ask, ask_word
 from simulation.pretrain.run import Recipe
 from simulation.scenes import PromptSpec
 
+PLAIN = "image 1 {image_1}"
 SINGLE = "image 1 {image_1} prompt : {prompt} . does image 1 match the prompt ?"
 DOUBLE = "image 1 {image_1} image 2 {image_2} prompt : {prompt} . does image %d match the prompt ?"
 CLIP_TIMES_S = (0.0, 0.5, 1.25, 1.75)
 CHUNK_STEPS = 100
 CHUNK_PROMPTS = 240
 CLIP_EVERY = 4
-QUESTIONS = 6
+WORD_STEPS, SINGLE_SHARE = 500, 0.5
+WORDS, QUESTIONS = 12, 6
 CAPTIONED = 0.25
 SINGLES, PAIRS, CLIP_PAIRS = 64, 48, 20
 Chunk = list[tuple[PromptSpec, list[Picture]]]
@@ -50,6 +52,22 @@ def _prompt(spec: PromptSpec, clips: bool, rng: np.random.Generator) -> PromptSp
     return spec if draw < 0.75 else near_miss(spec, rng) if draw < 0.93 else draw_spec(clips, rng)
 
 
+def _word(true: bool) -> str:
+    return "yes" if true else "no"
+
+
+def word_examples(pool: Chunk, count: int, rng: np.random.Generator) -> list[Example]:
+    """`count` pictures, each with WORDS words and verdicts on them."""
+    examples = []
+    for _ in range(count):
+        _, tries = pool[int(rng.integers(len(pool)))]
+        shown = tries[int(rng.integers(len(tries)))]
+        asked = [ask_word(shown, rng) for _ in range(WORDS)]
+        answer = " ".join(f"{text} {_word(true)}" for text, true in asked)
+        examples.append(Example(fill(PLAIN, "", _frames(shown), None), answer=answer))
+    return examples
+
+
 def _answer(asked: int, shown: Sequence[Picture], spec: PromptSpec, wanted: PromptSpec, rng: np.random.Generator
             ) -> str:
     """The verdict on the prompt, then a caption of the picture asked about or verdicts on smaller questions."""
@@ -60,12 +78,8 @@ def _answer(asked: int, shown: Sequence[Picture], spec: PromptSpec, wanted: Prom
         number = int(rng.integers(len(shown)))
         text, true = ask(shown[number], spec, rng)
         words += [f"image {number + 1}"] if len(shown) > 1 else []
-        words += [text, "?", _word(true), "."]
+        words += [text, _word(true)]
     return " ".join([*words, "<|im_end|>"])
-
-
-def _word(true: bool) -> str:
-    return "yes" if true else "no"
 
 
 def draw_examples(pool: Chunk, count: int, pictures: int, clips: bool, rng: np.random.Generator) -> list[Example]:
@@ -125,8 +139,8 @@ def base_sampler(clips: bool) -> Sampler:
     return sample
 
 
-def recipe(size: str, steps: int, single_steps: int, learning_rate: float) -> Recipe:
-    """Recipe of one size; the first `single_steps` steps show one picture each."""
+def recipe(size: str, steps: int, learning_rate: float) -> Recipe:
+    """Recipe of one size: WORD_STEPS steps of words, SINGLE_SHARE of the rest with one picture, then with two."""
     with TemporaryDirectory() as folder:
         vlm.write_tokenizer(Path(folder))
         vlm.build(size).config.save_pretrained(folder)
@@ -134,12 +148,19 @@ def recipe(size: str, steps: int, single_steps: int, learning_rate: float) -> Re
     seed = 20 + list(vlm.SIZES).index(size)
     source = ChunkSource(seed, base_sampler)
 
-    def loss(model: nn.Module, step: int) -> Tensor:
+    doubles_from = WORD_STEPS + int(SINGLE_SHARE * (steps - WORD_STEPS))
+
+    def draw(step: int) -> list[Example]:
         rng = np.random.default_rng((seed, 1, step))
-        single = step < single_steps
-        clips = not single and step % CLIP_EVERY == CLIP_EVERY - 1
-        count = SINGLES if single else CLIP_PAIRS if clips else PAIRS
-        examples = draw_examples(source.at(step, clips), count, 1 if single else 2, clips, rng)
-        return answer_loss(family, model, family.encode(examples))
+        clips = step >= doubles_from and step % CLIP_EVERY == CLIP_EVERY - 1
+        pool = source.at(step, clips)
+        if step < WORD_STEPS:
+            return word_examples(pool, SINGLES, rng)
+        if step < doubles_from:
+            return draw_examples(pool, SINGLES, 1, clips, rng)
+        return draw_examples(pool, CLIP_PAIRS if clips else PAIRS, 2, clips, rng)
+
+    def loss(model: nn.Module, step: int) -> Tensor:
+        return answer_loss(family, model, family.encode(draw(step)))
 
     return Recipe(f"vlm_{size}", seed, steps, learning_rate, 200, lambda: vlm.build(size), loss, average=0.995)
