@@ -165,13 +165,13 @@ def _policy(default: str, adapter: str, warehouse_root: str, steps: int, guidanc
     return policy
 
 
-def image_policy(adapter: str = "", warehouse_root: str = "", steps: int = 8, guidance: float = 1.5,
+def image_policy(adapter: str = "", warehouse_root: str = "", steps: int = 4, guidance: float = 1.5,
                  weights: str = "") -> SimulatedPolicy:
     """The image generator; `adapter` is the model id of an alignment in `warehouse_root`, "" for the base."""
     return _policy("generator_image", adapter, warehouse_root, steps, guidance, weights)
 
 
-def clip_policy(adapter: str = "", warehouse_root: str = "", steps: int = 8, guidance: float = 1.5,
+def clip_policy(adapter: str = "", warehouse_root: str = "", steps: int = 4, guidance: float = 1.5,
                 weights: str = "") -> SimulatedPolicy:
     """The clip generator; options as in `image_policy`."""
     return _policy("generator_clip", adapter, warehouse_root, steps, guidance, weights)

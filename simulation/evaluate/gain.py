@@ -26,18 +26,23 @@ def _means(judged: list[Judged], prompts: list[str]) -> np.ndarray[tuple[int], n
     return np.array([np.mean([item.overall for item in groups[prompt]]) for prompt in prompts])
 
 
+def _noise(item: Judged) -> tuple[str, int]:
+    return item.prompt_id, item.seed
+
+
 def run(config: GoldGainConfig, warehouse: Warehouse) -> Receipt:
     """Outputs gold_before, gold_after, gain with its interval by prompt, strict success, spread of gold, n_prompts.
 
-    Raises NotFoundError where the two have no prompt in common.
+    Only candidates of a prompt and noise that both generators have are counted; NotFoundError where there is none.
     """
 
     def body(recorder: Recorder) -> None:
         sides = [judge(warehouse, name, config.source, config.taste) for name in (config.before, config.after)]
-        prompts = sorted(set(by_prompt(sides[0])) & set(by_prompt(sides[1])))
-        if not prompts:
-            raise NotFoundError("no prompt in common", where=f"{config.before[:12]}, {config.after[:12]}")
-        kept = [[item for item in side if item.prompt_id in set(prompts)] for side in sides]
+        shared = {_noise(item) for item in sides[0]} & {_noise(item) for item in sides[1]}
+        if not shared:
+            raise NotFoundError("no prompt and noise in common", where=f"{config.before[:12]}, {config.after[:12]}")
+        kept = [[item for item in side if _noise(item) in shared] for side in sides]
+        prompts = sorted({prompt for prompt, _ in shared})
         before, after = (_means(side, prompts) for side in kept)
         gain = paired_bootstrap(before, after, prompts)
         outputs = {"gold_before": float(before.mean()), "gold_after": float(after.mean()), "gain": gain.value,

@@ -17,7 +17,7 @@ from warehouse.errors import NotFoundError
 from warehouse.media.decode import decode_frames
 
 _CANDIDATES = """
-SELECT c.candidate_id, c.prompt_id, p.text AS prompt, p.domain, p.task, c.media_id
+SELECT c.candidate_id, c.prompt_id, c.seed, p.text AS prompt, p.domain, p.task, c.media_id
 FROM candidates c JOIN prompts p USING (prompt_id)
 WHERE c.generator_id = ? AND p.source = ? AND c.media_id IS NOT NULL ORDER BY c.candidate_id"""
 
@@ -28,6 +28,7 @@ class Judged:
 
     candidate_id: str
     prompt_id: str
+    seed: int
     prompt: str
     domain: str
     media_id: str
@@ -61,8 +62,9 @@ def judge(warehouse: Warehouse, generator_id: str, source: str, taste: str) -> l
     for row in rows:
         data = warehouse.media.get(row["media_id"])
         scores = score_media(data, row["prompt"])
-        judged.append(Judged(row["candidate_id"], row["prompt_id"], row["prompt"], row["domain"], row["media_id"],
-                             utility(scores, taste, "overall"), looks(scores, taste), _strict(data, row["prompt"])))
+        named = {key: row[key] for key in ("candidate_id", "prompt_id", "seed", "prompt", "domain", "media_id")}
+        judged.append(Judged(**named, overall=utility(scores, taste, "overall"), look=looks(scores, taste),
+                             strict=_strict(data, row["prompt"])))
     return judged
 
 

@@ -131,7 +131,7 @@ def base_sampler(clips: bool) -> Sampler:
     """Samples of a committed base generator."""
     from simulation.policy import clip_generator, image_generator
 
-    generator = (clip_generator if clips else image_generator)()
+    generator = (clip_generator if clips else image_generator)(steps=8)
 
     def sample(prompts: Any, seed: int) -> Any:
         return generator.frames(prompts, [seed + index for index in range(len(prompts))])
