@@ -1,0 +1,1 @@
+"""Measurements: each script is a command of its own with `--quick` and `--json FILE`."""
