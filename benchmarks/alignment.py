@@ -21,7 +21,7 @@ from scipy import stats
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.reporting import RESULTS, Row, arguments, finish  # noqa: E402
+from benchmarks._reporting import RESULTS, Row, arguments, finish  # noqa: E402
 from pipelines.config import RunConfig, load_config  # noqa: E402
 from pipelines.run import run  # noqa: E402
 from warehouse import Warehouse, open_warehouse  # noqa: E402
