@@ -11,7 +11,7 @@ import jinja2
 
 from pipelines.config import Show
 from pipelines.plan import Plan
-from pipelines.report import galleries, origin, people, search, training, verdicts
+from pipelines.report import galleries, origin, people, placebo, search, training, verdicts
 from pipelines.results import result_rows
 from pipelines.summary import read_summary
 from warehouse import Warehouse, open_warehouse
@@ -34,13 +34,15 @@ def rewrite_report(out: Path) -> Path:
     return out / "report.html"
 
 
-def _beside(path: Path) -> list[galleries.Medium]:
-    """Media of a run on real media in the folder beside this run's, if there was one."""
-    other = path.resolve().parent.parent / "real_media" / "warehouse"
-    if not other.is_dir() or other.parent == path.resolve().parent:
-        return []
-    with open_warehouse(str(other)) as warehouse:
-        return galleries.real_media(warehouse)
+def _beside(path: Path) -> Path | None:
+    """The warehouse of a run on real media in the folder beside this run's, if there was one."""
+    other = path.resolve().parent.parent / "real_media"
+    return other / "warehouse" if (other / "warehouse").is_dir() and other != path.resolve().parent else None
+
+
+def _real(warehouse: Warehouse) -> dict[str, Any]:
+    """What a warehouse of real media has to show: pairs with people's votes, and media that wait for votes."""
+    return {"pairs": people.voted_pairs(warehouse, (), ()), "unvoted": galleries.unvoted(warehouse)}
 
 
 def _aligned(warehouse: Warehouse, shown: Show) -> list[dict[str, Any]]:
@@ -48,7 +50,7 @@ def _aligned(warehouse: Warehouse, shown: Show) -> list[dict[str, Any]]:
         {
             "title": item.title,
             "pairs": galleries.before_after(warehouse, item.before, item.after, item.source),
-            "curves": training.curves(warehouse, item.model),
+            "curves": training.alignment_curves(warehouse, item.model),
         }
         for item in shown.alignments
     ]
@@ -57,20 +59,25 @@ def _aligned(warehouse: Warehouse, shown: Show) -> list[dict[str, Any]]:
 def content(warehouse: Warehouse, summary: Mapping[str, Any]) -> dict[str, Any]:
     """Everything that the template shows of one warehouse."""
     shown = Show.model_validate(summary["shown"])
+    measured = training.evaluations(warehouse, shown.reward_model)
+    simulated = summary["simulated"]
     return {
         "summary": summary,
+        "steps": verdicts.loop_steps(summary),
         "tiles": verdicts.tiles(summary),
         "sentences": verdicts.sentences(summary),
-        "placebo": verdicts.placebo_rows(summary),
+        "placebo": placebo.placebo(summary),
         "results": result_rows(summary),
         "aligned": _aligned(warehouse, shown),
         "search": search.best_of_n(warehouse, shown.reward_model, shown.search, summary["search"]),
-        "pairs": people.voted_pairs(warehouse, shown.campaigns, shown.consensus),
+        "pairs": people.voted_pairs(warehouse, shown.campaigns, shown.consensus) if simulated else [],
         "agreement": people.agreement(warehouse, shown.consensus),
-        "curves": training.curves(warehouse, shown.reward_model),
-        "evaluations": training.evaluations(warehouse, shown.reward_model),
+        "curves": training.reward_model_curves(warehouse, shown.reward_model),
+        "evaluations": measured,
+        "accuracy_svg": training.accuracy_plot(measured),
         "attacks": training.attacks(warehouse, shown.reward_model),
         "lineage": origin.lineage(warehouse, shown.reward_model),
+        "ranks": origin.reference_ranks(warehouse, shown.reward_model),
         "receipts": origin.receipts(warehouse),
     }
 
@@ -78,7 +85,11 @@ def content(warehouse: Warehouse, summary: Mapping[str, Any]) -> dict[str, Any]:
 def _write(summary: Mapping[str, Any], path: Path, title: str) -> None:
     with open_warehouse(summary["warehouse"]) as warehouse:
         shown = content(warehouse, summary)
-        real = _beside(path) if summary["simulated"] else galleries.real_media(warehouse)
+        real = None if summary["simulated"] else _real(warehouse)
+    beside = _beside(path) if summary["simulated"] else None
+    if beside is not None:
+        with open_warehouse(str(beside)) as warehouse:
+            real = _real(warehouse)
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(_FOLDER), autoescape=True, trim_blocks=True,
                                      lstrip_blocks=True, undefined=jinja2.StrictUndefined)
     text = environment.get_template("page.html.j2").render(title=title, real=real, **shown)

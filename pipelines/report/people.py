@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.report.inline import Picture, stored
-from pipelines.report.plots import bars
+from pipelines.report.plots import bars, intervals
 from warehouse import Warehouse
 from warehouse.hashing import content_id
 
@@ -44,7 +44,7 @@ def _listed(column: str, values: tuple[str, ...]) -> tuple[str, list[str]]:
 def voted_pairs(
     warehouse: Warehouse, campaigns: tuple[str, ...], consensus: tuple[str, ...], limit: int = 6
 ) -> list[VotedPair]:
-    """Pairs chosen by hash among those with bytes on both sides, `limit` of each kind of media."""
+    """Pairs chosen by hash among those with bytes on both sides: `limit` of images, half as many and one more of clips."""
     condition, parameters = _listed("t.campaign_id", campaigns)
     rows = warehouse.rows(
         "SELECT v.pair_id, any_value(p.text) AS prompt, any_value(m.kind) AS kind, any_value(a.media_id) AS a, "
@@ -56,7 +56,7 @@ def voted_pairs(
     rows.sort(key=lambda row: content_id("report pair", row["pair_id"]))
     shown: list[VotedPair] = []
     for kind in ("image", "video"):
-        chosen = [row for row in rows if row["kind"] == kind][: limit if kind == "image" else limit // 2]
+        chosen = [row for row in rows if row["kind"] == kind][: limit if kind == "image" else limit // 2 + 1]
         shown += [pair for row in chosen if (pair := _pair(warehouse, row, campaigns, consensus)) is not None]
     return shown
 
@@ -64,7 +64,7 @@ def voted_pairs(
 def _pair(
     warehouse: Warehouse, row: dict[str, Any], campaigns: tuple[str, ...], consensus: tuple[str, ...]
 ) -> VotedPair | None:
-    a, b = stored(warehouse, row["a"], 160), stored(warehouse, row["b"], 160)
+    a, b = stored(warehouse, row["a"]), stored(warehouse, row["b"])
     if a is None or b is None:
         return None
     condition, parameters = _listed("t.campaign_id", campaigns)
@@ -89,7 +89,7 @@ def _pair(
 
 @dataclass(frozen=True)
 class Agreement:
-    """What one consensus run says of its votes: alpha (dimension, value, interval) and a plot of its raters."""
+    """What one consensus run says of its votes: alpha (dimension, value, interval), and plots of it and the raters."""
 
     title: str
     method: str
@@ -98,7 +98,8 @@ class Agreement:
     alpha: list[tuple[str, str, str]]
     raters: str
     excluded: int
-    svg: str
+    alpha_svg: str
+    raters_svg: str
 
 
 def agreement(warehouse: Warehouse, consensus: tuple[str, ...]) -> list[Agreement]:
@@ -119,15 +120,18 @@ def _agreement(warehouse: Warehouse, row: dict[str, Any]) -> Agreement:
     agreeing = sorted(((name, rater["agreement"]) for name, rater in raters.items() if rater["agreement"] is not None),
                       key=lambda item: -item[1])
     excluded = {name[:4] for name, rater in raters.items() if rater["excluded"]}
+    parts = sorted(json.loads(row["agreement_json"]).items())
     return Agreement(
         title=", ".join(sources).replace("_", " "),
         method=row["method"],
         n_votes=row["n_votes"],
         n_pairs=row["n_pairs"],
-        alpha=[_alpha(name, part) for name, part in sorted(json.loads(row["agreement_json"]).items())],
+        alpha=[_alpha(name, part) for name, part in parts],
         raters=f"{len(raters)} raters, {len(excluded)} left out",
         excluded=len(excluded),
-        svg=bars({name[:4]: value for name, value in agreeing}, "agrees with the others", marked=excluded),
+        alpha_svg=intervals([(name.replace("_", " "), part["alpha"], *part["ci"]) for name, part in parts
+                             if part["alpha"] is not None and part.get("ci")], "Krippendorff's alpha", 0.0),
+        raters_svg=bars({name[:4]: value for name, value in agreeing}, "agreement with the rest", marked=excluded),
     )
 
 

@@ -53,4 +53,4 @@ def best_of_n(
     shown = examples(warehouse, reward_model, generator) if generator else []
     if not points and not shown:
         return None
-    return Search(lines({"picked by the reward model": points}, "N", "gold"), shown)
+    return Search(lines({"picked": points}, "N candidates to pick from", "gold, 0 to 1", [n for n, _ in points]), shown)

@@ -25,14 +25,14 @@ def _interval_tile(item: Mapping[str, Any], what: str, level: float) -> Tile | N
         return None
     tone = "good" if item["ci_low"] > level else "bad" if item["ci_high"] < level else "plain"
     return Tile(f"{100 * item['value']:.0f} %", what,
-                f"95 % interval {number(item['ci_low'])} to {number(item['ci_high'])}, {item['n']} pairs", tone)
+                f"{100 * item['ci_low']:.0f} to {100 * item['ci_high']:.0f} %, {item['n']} pairs", tone)
 
 
 def _gain_tile(item: Mapping[str, Any], kind: str) -> Tile | None:
     if item["gold_before"] is None:
         return None
     tone = "good" if item["gain_ci_low"] > 0 else "bad" if item["gain_ci_high"] < 0 else "plain"
-    note = f"gain {number(item['gain_ci_low'])} to {number(item['gain_ci_high'])} on {item['n_prompts']} unseen prompts"
+    note = f"gain {item['gain_ci_low']:+.3f} to {item['gain_ci_high']:+.3f}, {item['n_prompts']} unseen prompts"
     return Tile(f"{item['gold_before']:.2f} → {item['gold_after']:.2f}", f"gold of the {kind} generator", note, tone)
 
 
@@ -65,6 +65,18 @@ def _gain_sentence(item: Mapping[str, Any], kind: str) -> str | None:
     return f"{proxy}; whether gold of the {kind} generator changed cannot be told: the gain's interval includes zero."
 
 
+def loop_steps(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(count, noun) of each station of the loop; what a run has not done is left out."""
+    counts, samples = summary["counts"], summary["dataset"]["samples"] or {}
+    aligned = sum(value["gold_after"] is not None for value in summary["alignment"].values())
+    trained = int(bool(summary["shown"]["reward_model"]))
+    stations = [(counts["prompts"], "prompts"), (counts["candidates"]["images"], "images"),
+                (counts["candidates"]["clips"], "clips"), (counts["pairs"], "pairs"), (counts["votes"], "votes"),
+                (sum(samples.values()), "dataset samples"), (trained, "reward model"),
+                (aligned, "aligned generators" if aligned > 1 else "aligned generator")]
+    return [(f"{count:,}".replace(",", "\u202f"), noun) for count, noun in stations if count]
+
+
 def sentences(summary: Mapping[str, Any]) -> list[str]:
     """One sentence a finding, in the order of the loop."""
     found: list[str | None] = []
@@ -72,7 +84,7 @@ def sentences(summary: Mapping[str, Any]) -> list[str]:
     if gain["value"] is not None:
         verdict = "votes taught it something" if gain["ci_low"] > 0 else "that cannot be told from chance"
         found.append(f"Fine-tuning on votes moved agreement with gold by {100 * gain['value']:+.1f} points over the "
-                     f"pretrained model ({number(gain['ci_low'])} to {number(gain['ci_high'])}): {verdict}.")
+                     f"pretrained model ({100 * gain['ci_low']:+.1f} to {100 * gain['ci_high']:+.1f}): {verdict}.")
     found += [_gain_sentence(summary["alignment"][kind], {"image": "image", "video": "clip"}[kind])
               for kind in ("image", "video")]
     shuffled = summary["placebo"]["shuffled_votes"]
@@ -81,14 +93,3 @@ def sentences(summary: Mapping[str, Any]) -> list[str]:
                      f"{100 * shuffled['accuracy_taste']:.0f} % of pairs and moves gold by "
                      f"{number(shuffled['gold_gain'])}.")
     return [sentence for sentence in found if sentence]
-
-
-def placebo_rows(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """(branch, agreement with the taste, gold gain) of real votes and both placebos; none without a placebo."""
-    if all(value is None for item in summary["placebo"].values() for value in item.values()):
-        return []
-    rows = [("real votes", summary["rm"]["accuracy_taste"], summary["alignment"]["image"]["gain"])]
-    rows += [(name.replace("_", " "), item["accuracy_taste"], item["gold_gain"])
-             for name, item in summary["placebo"].items()]
-    return [(name, number(accuracy), number(moved)) for name, accuracy, moved in rows
-            if accuracy is not None or moved is not None]
