@@ -44,7 +44,7 @@ def _listed(column: str, values: tuple[str, ...]) -> tuple[str, list[str]]:
 def voted_pairs(
     warehouse: Warehouse, campaigns: tuple[str, ...], consensus: tuple[str, ...], limit: int = 6
 ) -> list[VotedPair]:
-    """Pairs chosen by hash among those with bytes on both sides: `limit` of images, half as many and one more of clips."""
+    """Pairs chosen by hash among those with bytes on both sides: `limit` of images, over half as many of clips."""
     condition, parameters = _listed("t.campaign_id", campaigns)
     rows = warehouse.rows(
         "SELECT v.pair_id, any_value(p.text) AS prompt, any_value(m.kind) AS kind, any_value(a.media_id) AS a, "
