@@ -59,6 +59,12 @@ class RunProgress:
                  trace: TracebackType | None) -> None:
         self.bar.stop()
 
+    def already_done(self, stages: int) -> None:
+        """So many stages were done by an earlier run."""
+        if stages:
+            self.bar.advance(self.total, stages)
+            self.console.print(f"  [green]done[/green]   {stages} stages of an earlier run", highlight=False)
+
     def started(self, name: str, title: str) -> None:
         """A stage's job has started."""
         self.tasks[name] = self.bar.add_task(title, total=None, note="")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -16,60 +20,101 @@ def number(value: Any) -> str:
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
-def interval(item: Mapping[str, Any]) -> str:
-    """`value [low, high], n`."""
-    if item.get("value") is None:
-        return "-"
-    return f"{number(item['value'])} [{number(item['ci_low'])}, {number(item['ci_high'])}], n={item['n']}"
+def _percent(item: Mapping[str, Any], unit: str = "%", sign: str = "") -> str:
+    """`65.0 % [50.0, 78.0], 40 pairs` of a share with its interval; empty where it was not measured."""
+    if item["value"] is None:
+        return ""
+    value, low, high = (100 * item[key] for key in ("value", "ci_low", "ci_high"))
+    return f"{value:{sign}.1f} {unit} [{low:{sign}.1f}, {high:{sign}.1f}], {item['n']} pairs"
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.0f} s" if value < 100 else f"{value // 60:.0f} min {value % 60:.0f} s"
+
+
+def _made(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+    counts, dataset = summary["counts"], summary["dataset"]
+    alpha = summary["agreement"]["alpha"] or {}
+    samples = sum((dataset["samples"] or {}).values())
+    return [
+        ("made", f"{counts['prompts']} prompts, {counts['candidates']['images']} images, "
+                 f"{counts['candidates']['clips']} clips"),
+        ("voted on", f"{counts['pairs']} pairs, {counts['votes']} votes, {counts['rejects']} rejects"),
+        ("agreement of raters (alpha)",
+         ", ".join(f"{key.replace('_', ' ')} {number(value)}" for key, value in alpha.items())),
+        ("dataset", f"{dataset['name']}@{dataset['version']}, {samples} samples, {dataset['hash'][:12]}"
+                    if dataset["hash"] else ""),
+    ]
+
+
+def _learned(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+    reward = summary["rm"]
+    rows = [("reward model agrees with gold", _percent(reward["accuracy_id"])),
+            ("  on unseen kinds of prompts", _percent(reward["accuracy_ood"])),
+            ("  more than before any vote", _percent(reward["gain_over_pretrained"], "points", "+"))]
+    for kind, name in (("image", "images"), ("video", "clips")):
+        item = summary["alignment"][kind]
+        if item["gold_before"] is not None:
+            rows.append((f"gold of {name}, aligned", f"{item['gold_before']:.3f} -> {item['gold_after']:.3f}, gain "
+                         f"[{item['gain_ci_low']:+.3f}, {item['gain_ci_high']:+.3f}], {item['n_prompts']} prompts"))
+            rows.append(("  its reward (proxy)", f"{number(item['proxy_before'])} -> {number(item['proxy_after'])}"))
+    for name, item in summary["placebo"].items():
+        if item["gold_gain"] is not None or item["accuracy_taste"] is not None:
+            rows.append((f"placebo, {name.replace('_', ' ')}", f"agreement with the taste "
+                         f"{number(item['accuracy_taste'])}, gold gain {number(item['gold_gain'])}"))
+    picked = [f"N={n} {number(value)}" for n, value in summary["search"].items() if value is not None]
+    return [*rows, ("gold of the best of N", ", ".join(picked))]
 
 
 def result_rows(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What a reader wants to know first, as (what, value) rows; rows without a measurement are left out."""
-    alpha = summary["agreement"]["alpha"] or {}
-    reward, aligned, counts = summary["rm"], summary["alignment"], summary["counts"]
-    rows = [("prompts, images, clips", f"{counts['prompts']}, {counts['candidates']['images']}, "
-                                       f"{counts['candidates']['clips']}"),
-            ("pairs, votes, rejects", f"{counts['pairs']}, {counts['votes']}, {counts['rejects']}"),
-            ("agreement (alpha)", ", ".join(f"{key} {number(value)}" for key, value in alpha.items())),
-            ("reward model, in distribution", interval(reward["accuracy_id"])),
-            ("reward model, out of distribution", interval(reward["accuracy_ood"])),
-            ("gain over the pretrained model", interval(reward["gain_over_pretrained"]))]
-    for kind in ("image", "video"):
-        item = aligned[kind]
-        if item["gold_before"] is not None:
-            gain = f"gain [{number(item['gain_ci_low'])}, {number(item['gain_ci_high'])}]"
-            rows.append((f"gold of the generator, {kind}",
-                         f"{number(item['gold_before'])} -> {number(item['gold_after'])}, {gain}"))
-    for name, item in summary["placebo"].items():
-        if item["gold_gain"] is not None or item["accuracy_taste"] is not None:
-            rows.append((f"placebo: {name.replace('_', ' ')}", f"accuracy {number(item['accuracy_taste'])}, gold gain "
-                         f"{number(item['gold_gain'])}"))
-    if any(value is not None for value in summary["search"].values()):
-        rows.append(("best of N, gold", ", ".join(f"N={n} {number(value)}" for n, value in summary["search"].items())))
-    return [(what, value) for what, value in rows if value not in {"", "-"}]
+    return [(what, value) for what, value in [*_made(summary), *_learned(summary)] if value]
+
+
+def program() -> str:
+    """How this program was called, so that a printed command can be pasted: its path where it is not on PATH."""
+    own, found = Path(sys.argv[0]), shutil.which("rewarddance")
+    if own.name != "rewarddance" or (found and own.exists() and Path(found).samefile(own)):
+        return "rewarddance"
+    return _near(str(own))
+
+
+def _near(path: str) -> str:
+    """`path` from here where it lies below the working directory, else as it is."""
+    relative = os.path.relpath(path)
+    return path if relative.startswith("..") else relative
 
 
 def next_commands(summary: Mapping[str, Any]) -> list[str]:
     """Commands that go on from this run, with its warehouse filled in."""
-    place = f"--warehouse {summary['warehouse']}"
-    commands = [f"rewarddance dataset list {place}",
-                f'rewarddance sql "SELECT dimension, label, count(*) AS n FROM votes GROUP BY ALL" {place}']
+    call, place = program(), f"--warehouse {_near(summary['warehouse'])}"
     dataset = summary["dataset"]
+    commands = [f'{call} sql "SELECT dimension, label, count(*) AS n FROM votes GROUP BY ALL ORDER BY ALL" {place}']
     if dataset["name"]:
-        commands.insert(1, f"rewarddance dataset show {dataset['name']}@{dataset['version']} {place}")
+        commands.insert(0, f"{call} dataset show {dataset['name']}@{dataset['version']} {place}")
+    if summary["simulated"]:
+        commands.append(f"{call} run configs/real_media.yaml --out {_near(str(_beside(summary)))}")
     return commands
+
+
+def _beside(summary: Mapping[str, Any]) -> Path:
+    """Where a run on real media must lie for this run's report to open with it."""
+    return Path(summary["warehouse"]).parent.parent / "real_media"
 
 
 def print_results(summary: Mapping[str, Any]) -> None:
     """The table, the report's path and the next commands, on stdout."""
     console = Console()
-    table = Table(title=f"{summary['name']}: results", title_justify="left", show_header=False)
+    table = Table(title=f"{summary['title'] or summary['name']}", title_justify="left", show_header=False)
     for what, value in result_rows(summary):
         table.add_row(what, value)
     console.print(table)
-    if not summary["changed"]:
-        console.print("nothing has changed since the last run")
-    console.print(f"report: {summary['report']}", soft_wrap=True, highlight=False)
+    if summary["changed"]:
+        console.print(f"took {_seconds(summary['seconds']['total'])}", highlight=False)
+    else:
+        console.print("nothing has changed since the last run", highlight=False)
+    if summary["report"]:
+        console.print(f"[bold]report: {_near(summary['report'])}[/bold]", soft_wrap=True, highlight=False)
     console.print("next:", highlight=False)
     for command in next_commands(summary):
-        console.print(f"  {command}", soft_wrap=True, highlight=False)
+        console.print(f"  {command}", soft_wrap=True, highlight=False, markup=False)

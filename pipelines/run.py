@@ -50,9 +50,7 @@ def run(config: RunConfig, out: Path, warehouse: str | None = None) -> dict[str,
     plan = Plan(config, out, str(Path(warehouse).resolve() if warehouse else out / "warehouse"))
     done_before = plan.restore()
     with RunProgress(len(config.stages)) as progress:
-        for entry in config.stages:
-            if entry.name in plan.receipts:
-                progress.finished(entry.name, entry.title or entry.name, 0.0, False)
+        progress.already_done(len(plan.receipts))
         if not done_before:
             _run_flow(plan, progress)
     changed = any(receipt["changed"] for receipt in plan.receipts.values())

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
-from pipelines.results import next_commands, result_rows
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.results import next_commands, program, result_rows
 from pipelines.summary import place, skeleton
 
 
-def filled() -> dict[str, object]:
+def filled() -> dict[str, Any]:
     document = skeleton()
-    document.update(name="demo", warehouse="W", changed=True)
+    document.update(name="demo", warehouse="/far/demo/warehouse", changed=True, simulated=True)
     document["counts"] = {"prompts": 4, "candidates": {"images": 8, "clips": 2}, "pairs": 3, "votes": 9, "rejects": 0}
     return document
 
@@ -25,8 +30,28 @@ def test_place_makes_the_way() -> None:
 
 
 def test_what_was_not_measured_is_not_shown() -> None:
-    assert [what for what, _ in result_rows(filled())] == ["prompts, images, clips", "pairs, votes, rejects"]
+    rows = result_rows(filled())
+    assert rows == [("made", "4 prompts, 8 images, 2 clips"), ("voted on", "3 pairs, 9 votes, 0 rejects")]
 
 
-def test_next_commands_carry_the_warehouse() -> None:
-    assert all("--warehouse W" in command for command in next_commands(filled()))
+def test_shares_are_shown_in_percent_with_their_interval() -> None:
+    document = filled()
+    document["rm"]["accuracy_id"] = {"value": 0.65, "n": 40, "ci_low": 0.5, "ci_high": 0.78}
+    assert dict(result_rows(document))["reward model agrees with gold"] == "65.0 % [50.0, 78.0], 40 pairs"
+
+
+def test_next_commands_carry_the_warehouse_and_the_place_of_the_real_run() -> None:
+    *commands, real = next_commands(filled())
+    assert all("--warehouse /far/demo/warehouse" in command for command in commands)
+    assert real.endswith("run configs/real_media.yaml --out /far/real_media")
+
+
+def test_a_command_can_be_pasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / ".venv" / "bin" / "rewarddance"
+    script.parent.mkdir(parents=True)
+    script.touch(mode=0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", [str(script)])
+    assert program() == ".venv/bin/rewarddance"
+    monkeypatch.setenv("PATH", str(script.parent))
+    assert program() == "rewarddance"
