@@ -63,20 +63,20 @@ ORDER BY p.prompt_id, c.candidate_id
 """
 
 
-def candidates_of(warehouse: Warehouse, generator_id: str, task: str, source: str, domain: str, n: int,
-                  limit: int) -> dict[str, list[Row]]:
-    """By prompt, in hash order, the first `n` candidates by id; prompts with fewer than two are left out.
+def candidates_of(warehouse: Warehouse, generator_id: str, task: str, source: str, domain: str, n: int, limit: int,
+                  at_least: int = 2) -> dict[str, list[Row]]:
+    """By prompt, in hash order, the first `n` candidates by id; prompts with fewer than `at_least` are left out.
 
-    Raises ConfigError where nothing is left. Fewer than `n` candidates of a prompt are taken as they are.
+    Raises ConfigError where nothing is left.
     """
     found: dict[str, list[Row]] = {}
     for row in warehouse.rows(_CANDIDATES, [generator_id, task, source, domain, domain]):
         found.setdefault(row["prompt_id"], []).append(row)
     chosen = [prompt for prompt in sorted(found, key=lambda item: content_id("choose", item, 0))
-              if len(found[prompt]) >= 2][:limit or None]
+              if len(found[prompt]) >= at_least][:limit or None]
     if not chosen:
-        raise ConfigError(f"generator {generator_id!r} has no {task} prompts of source {source!r} with two candidates",
-                          hint="run the stage candidates for these prompts first")
+        raise ConfigError(f"generator {generator_id!r} has no {task} prompts of source {source!r} with {at_least} "
+                          "candidates", hint="run the stage candidates for these prompts first")
     return {prompt: found[prompt][:n] for prompt in chosen}
 
 

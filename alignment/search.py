@@ -23,7 +23,10 @@ _COMMIT_PROMPTS = 16
 
 
 class SearchConfig(StageConfig):
-    """Which candidates (generator, prompts by task, source and, where given, domain) and which values of N."""
+    """Which candidates (generator, prompts by task, source and, where given, domain) and which values of N.
+
+    Prompts with fewer candidates than the largest N are left out.
+    """
 
     generator_id: str
     reward_model: str = Field(json_schema_extra={"place": True})
@@ -38,7 +41,7 @@ class SearchConfig(StageConfig):
 def run(config: SearchConfig, warehouse: Warehouse) -> Receipt:
     """Write a row of `rewards` for each candidate and anchor; outputs search_key, prompts, n."""
     found = candidates_of(warehouse, config.generator_id, config.task, config.source, config.domain, max(config.n),
-                          config.limit)
+                          config.limit, max(2, *config.n))
     inputs = {"candidates": candidate_digest(found), "reward_model": judge_id(warehouse, config.reward_model)}
     search_key = content_id("search", canonical_json(config.identity()), canonical_json(inputs))
 
