@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import os
 import platform
 import shutil
 import sys
 from typing import Any
 
+from pipelines.config import SOURCE_ROOT
+
 NEEDED = ("torch", "transformers", "duckdb", "duckdb-extension-ducklake", "prefect", "pillow", "av", "pyarrow", "typer")
-OPTIONAL = {"diffusers": "pip install diffusers", "label-studio-sdk": "pip install label-studio-sdk",
-            "accelerate": "pip install accelerate"}
+# Package: what it is for. Installed by pip on demand.
+OPTIONAL = {"diffusers": "real image and video generators", "label-studio-sdk": "annotation by people",
+            "accelerate": "training on several GPUs", "peft": "LoRA"}
+# Program: what it is for, and its Debian package.
+PROGRAMS = {"chromium": ("looking at pages in tests", "chromium"),
+            "pg_ctl": ("a shared warehouse on PostgreSQL, in tests", "postgresql"),
+            "nvidia-smi": ("GPUs, for models of real size; the demo needs none", "")}
 
 
 def _finding(name: str, ok: bool, found: str, hint: str = "", *, needed: bool = True) -> dict[str, Any]:
@@ -26,25 +32,47 @@ def _package(name: str, hint: str, *, needed: bool) -> dict[str, Any]:
         return _finding(name, False, "not installed", hint, needed=needed)
 
 
-def examine() -> list[dict[str, Any]]:
-    """All findings: {name, ok, found, hint, needed}."""
+def _program(name: str, use: str, package: str) -> dict[str, Any]:
+    place = shutil.which(name) or ""
+    hint = f"{use}: apt-get install {package}" if package else use
+    return _finding(name, bool(place), place or "not found", hint, needed=False)
+
+
+def _machine() -> list[dict[str, Any]]:
     python_ok = (3, 11) <= sys.version_info[:2] < (3, 14)
+    memory_gib = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
     free_gib = shutil.disk_usage(".").free / 2**30
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome") or ""
     return [
         _finding("python", python_ok, platform.python_version(), "install Python 3.11, 3.12 or 3.13"),
         _finding("cores", True, str(os.cpu_count())),
-        _finding("disk", free_gib > 2, f"{free_gib:.0f} GiB free", "free at least 2 GiB"),
+        _finding("memory", memory_gib > 3.5, f"{memory_gib:.0f} GiB", "the demo needs 4 GiB"),
+        _finding("disk", free_gib > 2, f"{free_gib:.0f} GiB free here", "free at least 2 GiB"),
+    ]
+
+
+def _weights() -> dict[str, Any]:
+    found = sorted(path.parent.name for path in (SOURCE_ROOT / "simulation" / "weights").glob("*/model.safetensors"))
+    return _finding("weights of the simulation", len(found) >= 3, ", ".join(found) or "none",
+                    "they are part of the repository: git checkout simulation/weights")
+
+
+def examine() -> list[dict[str, Any]]:
+    """All findings: {name, ok, found, hint, needed}."""
+    return [
+        *_machine(),
         *(_package(name, "make setup", needed=True) for name in NEEDED),
-        *(_package(name, hint, needed=False) for name, hint in OPTIONAL.items()),
-        _finding("chromium", bool(chromium), chromium or "not found", "apt-get install chromium", needed=False),
-        _finding("gpu", shutil.which("nvidia-smi") is not None, shutil.which("nvidia-smi") or "none (not needed)",
-                 "the demo runs on two CPU cores; a GPU is for real-size models", needed=False),
+        _weights(),
+        *(_package(name, f"{use}: pip install {name}", needed=False) for name, use in OPTIONAL.items()),
+        *(_program(name, use, package) for name, (use, package) in PROGRAMS.items()),
     ]
 
 
 def print_findings(findings: list[dict[str, Any]]) -> None:
-    """A table for people."""
-    for item in findings:
-        mark = "ok  " if item["ok"] else "MISS" if item["needed"] else "-   "
-        print(f"{mark} {item['name']:<28} {item['found']:<24} {item['hint']}")
+    """A table for people, what is needed first, and what to do next."""
+    for needed, title in ((True, "needed"), (False, "optional")):
+        print(title)
+        for item in (item for item in findings if item["needed"] is needed):
+            mark = "ok" if item["ok"] else "MISSING" if needed else "-"
+            print(f"  {mark:<8} {item['name']:<26} {item['found']:<24} {item['hint']}".rstrip())
+    missing = [item["name"] for item in findings if item["needed"] and not item["ok"]]
+    print(f"missing: {', '.join(missing)}" if missing else "all that the demo needs is here: rewarddance demo --quick")

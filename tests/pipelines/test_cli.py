@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,18 @@ def test_every_command_has_help_with_an_example_that_names_it() -> None:
     assert {"demo", "run", "generate", "generate ingest", "dataset import", "rm score", "align"} <= dict(found).keys()
     for name, text in found:
         assert f"Example: rewarddance {name}" in text, name
+
+
+def test_help_answers_at_once() -> None:
+    """Processor seconds, the best of three, since a busy machine makes any clock on the wall late."""
+
+    def seconds() -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert rewarddance("--help").returncode == 0
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert min(seconds() for _ in range(3)) < 0.7
 
 
 def test_every_command_is_documented() -> None:
