@@ -12,6 +12,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+_GOLD = "gold: the exact score of the simulated world; proxy: what the reward model says"
+
 
 def number(value: Any) -> str:
     """Three decimals of a float; a count as it is; a dash for what was not measured."""
@@ -105,7 +107,8 @@ def _beside(summary: Mapping[str, Any]) -> Path:
 def print_results(summary: Mapping[str, Any]) -> None:
     """The table, the report's path and the next commands, on stdout."""
     console = Console()
-    table = Table(title=f"{summary['title'] or summary['name']}", title_justify="left", show_header=False)
+    table = Table(title=summary["title"] or summary["name"], title_justify="left", show_header=False,
+                  caption=_GOLD if summary["simulated"] else None, caption_justify="left")
     for what, value in result_rows(summary):
         table.add_row(what, value)
     console.print(table)
