@@ -91,6 +91,7 @@ def vote_rows(vote: ShownVote, published: Published) -> tuple[Row, Row, Row, Row
         left_side=task["left_side"],
         seconds=vote.seconds,
         guideline_version=published.guideline_version,
+        label_config_id=task.get("label_config_id"),
         rationale_id=rationale["rationale_id"] if rationale else None,
     )
     row |= {"updated_at": vote.updated_at, "deleted": vote.deleted}

@@ -1,10 +1,24 @@
-"""`rewarddance annotate`: pairs, campaigns and consensus."""
+"""`rewarddance annotate`: the raters' servers, pairs, campaigns, votes and consensus."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
 import typer
 
-from pipelines.cli.options import stage_command
+from pipelines.cli import raters as people
+from pipelines.cli.options import (
+    DEFAULT_WAREHOUSE,
+    Json,
+    Set,
+    Unchanged,
+    WarehouseUrl,
+    parse_settings,
+    stage_command,
+)
 
 app = typer.Typer(no_args_is_help=True)
 _COMMANDS = {
@@ -23,3 +37,121 @@ _COMMANDS = {
 }
 for _name, (_stage, _about) in _COMMANDS.items():
     app.command(_name)(stage_command(_stage, _about))
+for _command in (people.report, people.plan, people.payroll, people.extra, people.vote):
+    app.command(_command.__name__)(_command)
+
+
+Names = Annotated[Path | None, typer.Option("--raters", help="File with one name or e-mail address a line.")]
+Database = Annotated[str, typer.Option(help="postgresql://user:password@host/name; default SQLite, up to 10 raters.")]
+Listen = Annotated[str, typer.Option(help="HOST:PORT of the raters' server; port 0 is a free one.")]
+PublicUrl = Annotated[str, typer.Option(help="Address in the links, where a proxy stands in front.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Install Label Studio (about 1 GB) without asking.")]
+
+
+@app.command()
+def up(
+    raters: Names = None,
+    database: Database = "",
+    listen: Listen = "127.0.0.1:0",
+    public_url: PublicUrl = "",
+    yes: Yes = False,
+    warehouse: WarehouseUrl = DEFAULT_WAREHOUSE,
+    json: Json = False,
+    fail_if_unchanged: Unchanged = False,
+) -> None:
+    """Start Label Studio and the raters' server; one link each. Example: rewarddance annotate up --raters people.txt"""
+    from annotation.label_studio.raters import read_names
+    from annotation.label_studio.up import Wishes
+    from annotation.label_studio.up import up as start
+    from pipelines.cli.output import emit
+
+    def agree(question: str) -> bool:
+        return yes or (sys.stdin.isatty() and typer.confirm(question, err=True))
+
+    def warn(text: str) -> None:
+        typer.echo(f"warning: {text}", err=True)
+
+    typer.echo("starting (the very first time takes some minutes) ...", err=True)
+    wishes = Wishes(read_names(raters) if raters else (), database, listen, public_url.rstrip("/"))
+    answer = start(Path(warehouse), wishes, agree, warn)
+    emit(answer, json)
+    _leave(answer, fail_if_unchanged)
+
+
+@app.command()
+def down(
+    warehouse: WarehouseUrl = DEFAULT_WAREHOUSE, json: Json = False, fail_if_unchanged: Unchanged = False
+) -> None:
+    """Stop both servers; nothing is lost. Example: rewarddance annotate down"""
+    from annotation.label_studio.up import down as stop
+    from pipelines.cli.output import emit
+
+    answer = stop(Path(warehouse))
+    emit(answer, json)
+    _leave(answer, fail_if_unchanged)
+
+
+@app.command()
+def status(warehouse: WarehouseUrl = DEFAULT_WAREHOUSE, json: Json = False) -> None:
+    """What runs, and where. Example: rewarddance annotate status"""
+    from annotation.label_studio.up import status as look
+    from pipelines.cli.output import emit
+
+    emit(look(Path(warehouse)), json)
+
+
+@app.command()
+def publish(
+    campaign: Annotated[str, typer.Option(help="Name of the campaign.")],
+    task: Annotated[str, typer.Option(help="t2i, t2v, i2v or edit.")] = "t2i",
+    dimensions: Annotated[str, typer.Option(help="Questions, separated by commas.")] = "overall",
+    votes: Annotated[int, typer.Option(help="People asked about each pair.")] = 3,
+    set: Set = None,
+    warehouse: WarehouseUrl = DEFAULT_WAREHOUSE,
+    json: Json = False,
+    fail_if_unchanged: Unchanged = False,
+) -> None:
+    """Show a campaign's pairs in Label Studio. Example: rewarddance annotate publish --campaign first --votes 3"""
+    from pydantic import ValidationError
+
+    from annotation.label_studio.publish import config_of
+    from annotation.label_studio.publish import publish as show
+    from pipelines.cli.output import finish
+    from pipelines.config import explain
+    from warehouse import open_warehouse
+    from warehouse.errors import ConfigError
+
+    given = {"task": task, "dimensions": tuple(dimensions.split(",")), "votes_per_pair": votes, **parse_settings(set)}
+    try:
+        config = config_of(campaign, given)
+    except ValidationError as error:
+        raise ConfigError(explain(error), where="--set", hint="rewarddance annotate campaign --keys") from error
+    with open_warehouse(warehouse) as opened:
+        finish(show(opened, config), json, fail_if_unchanged=fail_if_unchanged)
+
+
+@app.command()
+def sync(
+    campaign: Annotated[str, typer.Option(help="Only the campaign of this name.")] = "",
+    full: Annotated[bool, typer.Option("--full", help="Read everything again, not only what changed.")] = False,
+    warehouse: WarehouseUrl = DEFAULT_WAREHOUSE,
+    json: Json = False,
+    fail_if_unchanged: Unchanged = False,
+) -> None:
+    """Take in what raters answered since the last time. Example: rewarddance annotate sync"""
+    from annotation.label_studio.sync import sync as take_in
+    from annotation.label_studio.sync import totals
+    from pipelines.cli.output import emit
+    from warehouse import open_warehouse
+
+    with open_warehouse(warehouse) as opened:
+        answer = totals(take_in(opened, campaign, full))
+    emit(answer, json)
+    if answer["over_limit"]:
+        raise typer.Exit(3)
+    _leave(answer, fail_if_unchanged)
+
+
+def _leave(answer: Mapping[str, Any], fail_if_unchanged: bool) -> None:
+    if fail_if_unchanged and not answer["changed"]:
+        raise typer.Exit(4)

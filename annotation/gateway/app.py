@@ -1,0 +1,234 @@
+"""The raters' server: personal links, the labelling page, media, and the webhook's bell.
+
+A request of a rater is judged by rules.py. What passes goes to Label Studio under the rater's own account, whose
+cookies stay here; tasks come from our own queue (queue.py) and are shown without other people's annotations. No access
+log is kept: addresses hold links and tokens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import html
+import json
+import logging
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
+
+from annotation.gateway import rules
+from annotation.gateway.desk import Desk, body_is_pass, without_others
+from annotation.gateway.media import media_router
+from annotation.gateway.sessions import COOKIE, Session, Sessions
+from annotation.gateway.signing import MediaSigner, own_secret
+from annotation.label_studio import state
+from annotation.label_studio.sync import sync
+from warehouse import open_warehouse
+from warehouse.errors import ConfigError, RewardDanceError
+from warehouse.media.store import MediaStore
+
+_LOG = logging.getLogger("rewarddance.gateway")
+_SENT_ON = ("accept", "content-type", "range", "if-none-match", "if-modified-since")
+_SENT_BACK = ("content-type", "cache-control", "etag", "last-modified", "content-range", "accept-ranges")
+_METHODS = ["GET", "POST", "PATCH", "PUT", "DELETE"]
+_BELL_PAUSE_S = 2.0
+_HIDE = "<style>.ls-menu-header,.lsf-menu-header,.dm-label-view__header-back{display:none!important}</style>"
+
+
+class Gateway:
+    """The routes' state: sessions, queues, media, and the bell that wakes the sync."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.folder = state.folder(root)
+        server = state.load(self.folder)
+        if server is None:
+            raise ConfigError("no Label Studio was started for this warehouse", hint="rewarddance annotate up")
+        self.secret = own_secret(self.folder / "gateway.key")
+        self.sessions = Sessions(server.url, server.raters, self.secret)
+        self.desk = Desk(root)
+        self.bell = asyncio.Event()
+        self._looking = asyncio.Lock()
+
+    def app(self) -> Starlette:
+        """The ASGI application."""
+        signer = MediaSigner(own_secret(self.folder / "media.key"))
+        media = media_router(MediaStore(self.root / "media"), signer, self.folder / "media")
+        return Starlette(
+            routes=[
+                Mount("/media", media),
+                Route("/in/{link}", self.enter),
+                Route("/webhook", self.ring, methods=["POST"]),
+                Route("/", self.home),
+                Route("/{path:path}", self.studio, methods=_METHODS),
+            ],
+            exception_handlers={RewardDanceError: _trouble, httpx.HTTPError: _trouble},
+            lifespan=self._life,
+        )
+
+    @contextlib.asynccontextmanager
+    async def _life(self, _: Starlette) -> AsyncIterator[None]:
+        listening = asyncio.create_task(self._answer_bell())
+        yield
+        listening.cancel()
+
+    async def enter(self, request: Request) -> Response:
+        """A personal link: gives the cookie and leads to the work."""
+        cookie = self.sessions.cookie_for(request.path_params["link"])
+        if cookie is None:
+            return PlainTextResponse("this link is not valid", 403)
+        answer = RedirectResponse("/", 303)
+        answer.set_cookie(COOKIE, cookie, httponly=True, samesite="lax", max_age=90 * 86400)
+        return answer
+
+    async def ring(self, request: Request) -> Response:
+        """The webhook: it says nothing that is believed, it only wakes the sync."""
+        given = request.headers.get("x-rewarddance-secret", "")
+        if not hmac.compare_digest(given.encode(), webhook_secret(self.folder).encode()):
+            return PlainTextResponse("wrong secret", 401)
+        self.bell.set()
+        return PlainTextResponse("ok")
+
+    async def _answer_bell(self) -> None:
+        while True:
+            await self.bell.wait()
+            await asyncio.sleep(_BELL_PAUSE_S)
+            self.bell.clear()
+            try:
+                await asyncio.to_thread(self._sync)
+            except RewardDanceError as error:
+                _LOG.warning("sync: %s", error)
+
+    def _sync(self) -> None:
+        with open_warehouse(str(self.root)) as warehouse:
+            sync(warehouse)
+
+    async def home(self, request: Request) -> Response:
+        """The rater's campaigns; one alone is opened at once."""
+        session = self.sessions.find(request.cookies.get(COOKIE))
+        if session is None:
+            return PlainTextResponse("open your personal link first", 403)
+        await session.enter()
+        await self._look(True)
+        work = [(number, self.desk.names[number], queue.left(session.number))
+                for number, queue in sorted(self.desk.queues.items())]
+        if len(work) == 1:
+            return RedirectResponse(_page(work[0][0]), 303)
+        items = "".join(f'<li><a href="{_page(number)}">{html.escape(name)}</a>: {left} left</li>'
+                        for number, name, left in work)
+        listed = f"<ul>{items}</ul>" if items else "<p>Nothing yet.</p>"
+        return HTMLResponse(f"<!doctype html><title>Your work</title><h1>Your work</h1>{listed}")
+
+    async def studio(self, request: Request) -> Response:
+        """Everything else: judged, then passed on or answered here."""
+        session = self.sessions.find(request.cookies.get(COOKIE))
+        path = request.url.path
+        allowed = rules.judge(request.method, request.scope["raw_path"].decode("latin-1"), request.query_params)
+        if session is None or allowed is None:
+            return PlainTextResponse("not for raters" if session else "open your personal link first", 403)
+        await session.enter()
+        if allowed.way == rules.NOTHING:
+            return JSONResponse([])
+        if allowed.way == rules.OWN_USER:
+            return JSONResponse([session.user])
+        if allowed.way == rules.NEXT:
+            return await self._next(session, allowed.number)
+        await self._look(not self.desk.queues)
+        if allowed.way in (rules.TASK, rules.SUBMIT):
+            return await self._task(request, session, allowed)
+        if allowed.way in (rules.EDIT, rules.DRAFT):
+            return await self._own(request, session, path, allowed)
+        answer = await self._pass(request, session)
+        if allowed.way == rules.PAGE:
+            # A server with an address of its own writes it into the page; through us everything is relative.
+            page = bytes(answer.body).replace(str(session.http.base_url).rstrip("/").encode(), b"")
+            page = page.replace(b"</head>", _HIDE.encode() + b"</head>", 1)
+            return HTMLResponse(page, answer.status_code)
+        return answer
+
+    async def _look(self, needed: bool) -> None:
+        """Refresh the queues where that is needed and was not done just now."""
+        async with self._looking:
+            if needed and self.desk.stale():
+                self.desk.take(await asyncio.to_thread(self.desk.look))
+
+    async def _next(self, session: Session, project: int) -> Response:
+        await self._look(project not in self.desk.queues)
+        queue = self.desk.queues.get(project)
+        number = queue.next(session.number, time.monotonic()) if queue else None
+        if queue and number is None:
+            await self._look(True)
+            number = queue.next(session.number, time.monotonic())
+        if number is None:
+            return JSONResponse({"detail": "There are no tasks left for you"}, 404)
+        task = await self._ask(session, "GET", f"/api/tasks/{number}/")
+        return JSONResponse(without_others(task.raise_for_status().json(), session.number) | {"queue": ""})
+
+    async def _task(self, request: Request, session: Session, allowed: rules.Allowed) -> Response:
+        """A task, its drafts, or a new answer: only of what the rater was given."""
+        queue, whose = self.desk.queue_of(allowed.number), (allowed.number, session.number)
+        if queue is None or not (
+            queue.claim(*whose, time.monotonic()) if request.method == "POST" else queue.may_touch(*whose)
+        ):
+            return PlainTextResponse("this task is not yours", 403)
+        body = await request.body()
+        answer = await self._pass(request, session)
+        if allowed.way == rules.SUBMIT and answer.status_code < 300:
+            queue.done(allowed.number, session.number, body_is_pass(body))
+        if request.method == "GET" and answer.status_code == 200:
+            return JSONResponse(without_others(json.loads(bytes(answer.body)), session.number))
+        return answer
+
+    async def _own(self, request: Request, session: Session, path: str, allowed: rules.Allowed) -> Response:
+        """An annotation or a draft: only the rater's own."""
+        kind, name = ("drafts", "user") if allowed.way == rules.DRAFT else ("annotations", "completed_by")
+        there = await self._ask(session, "GET", f"/api/{kind}/{allowed.number}/")
+        owner = there.json().get(name) if there.status_code == 200 else None
+        owner = owner["id"] if isinstance(owner, dict) else owner
+        if owner not in (session.number, session.user["email"]):
+            return PlainTextResponse("this is not yours", 403)
+        return await self._pass(request, session)
+
+    async def _pass(self, request: Request, session: Session) -> Response:
+        """The request under the rater's account."""
+        headers = {name: request.headers[name] for name in _SENT_ON if name in request.headers}
+        answer = await self._ask(session, request.method, request.url.path, params=str(request.url.query),
+                                 content=await request.body(), headers=headers)
+        kept = {name: answer.headers[name] for name in _SENT_BACK if name in answer.headers}
+        return Response(answer.content, answer.status_code, kept)
+
+    async def _ask(self, session: Session, method: str, path: str, **more: Any) -> httpx.Response:
+        """Label Studio's answer to the rater; asked again after a new login where it forgot the session."""
+        answer = await self._send(session, method, path, **more)
+        if answer.status_code == 401 or "/user/login" in answer.headers.get("location", ""):
+            await session.enter(again=True)
+            answer = await self._send(session, method, path, **more)
+        return answer
+
+    async def _send(self, session: Session, method: str, path: str, **more: Any) -> httpx.Response:
+        proof = {"x-csrftoken": session.http.cookies.get("csrftoken") or "", "referer": str(session.http.base_url)}
+        return await session.http.request(method, path, **more | {"headers": proof | more.get("headers", {})})
+
+
+def webhook_secret(folder: Path) -> str:
+    """What Label Studio must send with each webhook."""
+    return own_secret(folder / "webhook.key").hex()
+
+
+def _page(project: int) -> str:
+    return f"/projects/{project}/data/?labeling=1"
+
+
+async def _trouble(_: Request, error: Exception) -> Response:
+    """Label Studio is down or slow: the rater is told to wait; what they wrote stays in the page."""
+    _LOG.warning("%s", error if isinstance(error, RewardDanceError) else type(error).__name__)
+    detail: dict[str, Any] = {"detail": "the labelling server does not answer; wait a minute and try again"}
+    return JSONResponse(detail, 503)

@@ -1,0 +1,109 @@
+"""What the gateway knows of the campaigns: their queues, kept up to date from the warehouse and from Label Studio."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from annotation.gateway.queue import Queue, Showing
+from annotation.label_studio import state
+from annotation.label_studio.answers import moment
+from annotation.label_studio.backend import PLUGIN
+from annotation.label_studio.projects import tasks_of
+from warehouse import open_warehouse
+
+_REFRESH_S = 10.0
+_SHOWINGS = """
+SELECT split_part(t.backend_ref, ':', 1) AS project, split_part(t.backend_ref, ':', 2) AS number, t.pair_id, t.replica,
+    c.name
+FROM annotation_tasks t JOIN campaigns c USING (campaign_id) WHERE c.backend = ? AND t.backend_ref IS NOT NULL
+"""
+
+
+def is_flag(result: list[dict[str, Any]]) -> bool:
+    """True where an annotation's result flags the task instead of judging it."""
+    return any(item.get("from_name") == "flag" for item in result)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one look found of a project: its campaign's name, its tasks, and those that changed on the server."""
+
+    name: str
+    showings: list[Showing]
+    changed: list[dict[str, Any]]
+
+
+class Desk:
+    """Queues by project number. `look` blocks and runs in a thread; `take` puts what it found into the queues."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.queues: dict[int, Queue] = {}
+        self.names: dict[int, str] = {}
+        self._marks: dict[int, str] = {}
+        self._looked = -_REFRESH_S
+
+    def stale(self) -> bool:
+        """True where the last look was a while ago: tasks may have been published since."""
+        return time.monotonic() - self._looked > _REFRESH_S
+
+    def look(self) -> dict[int, Look]:
+        """Published tasks of the warehouse, and what the server changed since the last look.
+
+        Raises BackendError, ConfigError or NotFoundError.
+        """
+        with open_warehouse(str(self.root)) as warehouse:
+            rows = warehouse.rows(_SHOWINGS, [PLUGIN])
+        found: dict[int, Look] = {}
+        for row in rows:
+            seen = found.setdefault(int(row["project"]), Look(row["name"], [], []))
+            seen.showings.append(Showing(int(row["number"]), row["pair_id"], row["replica"]))
+        client = state.connect(state.folder(self.root))
+        try:
+            for project, seen in found.items():
+                begin = self._marks.get(project, "")
+                since = f"{(moment(begin) - timedelta(minutes=1)).isoformat()}Z" if begin else ""
+                seen.changed.extend(tasks_of(client, project, "all", since))
+        finally:
+            client.close()
+        return found
+
+    def take(self, found: dict[int, Look]) -> None:
+        """Bring the queues up to date."""
+        for project, seen in found.items():
+            self.names[project] = seen.name
+            queue = self.queues.setdefault(project, Queue())
+            queue.load(seen.showings)
+            for task in seen.changed:
+                queue.hear(task, {item["id"]: is_flag(item["result"] or []) for item in task["annotations"] or []})
+                self._marks[project] = max(self._marks.get(project, ""), task["updated_at"])
+        self._looked = time.monotonic()
+
+    def queue_of(self, task: int) -> Queue | None:
+        """The queue that holds a task."""
+        return next((queue for queue in self.queues.values() if task in queue.showings), None)
+
+
+def without_others(task: dict[str, Any], rater: int) -> dict[str, Any]:
+    """A task as one rater may see it: their own annotations and drafts, nobody's predictions, no counts of others."""
+    own = [item for item in task.get("annotations") or [] if _by(item, "completed_by") == rater]
+    drafts = [item for item in task.get("drafts") or [] if _by(item, "user", "created_username") == rater]
+    hidden: dict[str, list[Any]] = {"annotators": [], "comment_authors": [], "updated_by": [], "predictions": []}
+    kept = {name: hidden.get(name, value) for name, value in task.items()}
+    return kept | {"annotations": own, "drafts": drafts, "total_annotations": len(own)}
+
+
+def _by(item: dict[str, Any], *names: str) -> Any:
+    value = next((item[name] for name in names if name in item), None)
+    return value["id"] if isinstance(value, dict) else value
+
+
+def body_is_pass(body: bytes) -> bool:
+    """True where a submitted annotation skips or flags its task."""
+    sent = json.loads(body or b"{}")
+    return bool(sent.get("was_cancelled")) or is_flag(sent.get("result") or [])

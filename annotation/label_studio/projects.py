@@ -1,0 +1,105 @@
+"""One Label Studio project for each layout of a campaign: found by its mark, made, updated, filled in bulk.
+
+The mark stands in the project's description and the task's id in its data, so that what is on the server, and not our
+own memory, decides what is added: a publication killed anywhere and repeated adds what is missing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from annotation.label_studio.client import StudioClient
+from warehouse.errors import BackendError
+
+_IMPORT = 1000
+_PAGE = 2000
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project on the server; `config` is the XML that stands there now."""
+
+    id: int
+    config: str
+
+
+def find(client: StudioClient, mark: str) -> Project | None:
+    """The project whose description is the mark."""
+    page = 1
+    while True:
+        answer = client.get("/api/projects/", page=page, page_size=100, include="id,description,label_config")
+        for row in answer["results"]:
+            if row["description"] == mark:
+                return Project(row["id"], row["label_config"])
+        if not answer.get("next"):
+            return None
+        page += 1
+
+
+def ensure(client: StudioClient, mark: str, title: str, xml: str) -> Project:
+    """The project with this mark and this XML, made or updated; one answer a task, since each showing is a task."""
+    there = find(client, mark)
+    body = {"title": title[:50], "description": mark, "label_config": xml, "maximum_annotations": 1,
+            "show_skip_button": True, "enable_empty_annotation": False, "show_annotation_history": False,
+            "show_collab_predictions": False, "skip_queue": "IGNORE_SKIPPED"}
+    if there is None:
+        return Project(client.send("POST", "/api/projects/", body)["id"], xml)
+    if there.config != xml:
+        client.send("PATCH", f"/api/projects/{there.id}/", {"label_config": xml})
+    return Project(there.id, xml)
+
+
+def tasks_of(client: StudioClient, project: int, fields: str, changed_since: str = "") -> Iterator[dict[str, Any]]:
+    """Tasks in the order of their last change, each at least once; `fields` is `task_only` or `all`.
+
+    Pages are asked for by time, not by number: while raters work, tasks move to the end and numbered pages would
+    leave some out. Where one moment fills a whole page (a bulk import), the page is made larger.
+    """
+    since, size = changed_since, _PAGE
+    seen: set[tuple[int, str]] = set()
+    while True:
+        rows, matching = _page(client, project, fields, since, size)
+        fresh = [row for row in rows if (row["id"], row["updated_at"]) not in seen]
+        seen |= {(row["id"], row["updated_at"]) for row in fresh}
+        yield from fresh
+        if len(rows) >= matching:
+            return
+        if rows and rows[-1]["updated_at"] != since:
+            since, size = rows[-1]["updated_at"], _PAGE
+        elif len(rows) == size:
+            size *= 2
+        else:
+            raise BackendError(f"project {project} has {matching} tasks of one moment and shows {len(rows)}",
+                               where=client.url, hint="raise TASK_API_PAGE_SIZE_MAX on the server")
+
+
+def _page(client: StudioClient, project: int, fields: str, since: str, size: int) -> tuple[list[dict[str, Any]], int]:
+    """The first `size` tasks changed at `since` or later, and how many there are."""
+    query: dict[str, Any] = {"ordering": ["tasks:updated_at"]}
+    if since:
+        item = {"filter": "filter:tasks:updated_at", "operator": "greater_or_equal", "type": "Datetime", "value": since}
+        query["filters"] = {"conjunction": "and", "items": [item]}
+    answer = client.get("/api/tasks/", project=project, fields=fields, page=1, page_size=size, query=json.dumps(query))
+    return answer["tasks"], int(answer["total"])
+
+
+def fill(client: StudioClient, project: int, data: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    """Import the tasks (task id -> task data) that are not there; the server's id of each task id."""
+    there = {row["data"]["ref"]: int(row["id"]) for row in tasks_of(client, project, "task_only")} if data else {}
+    missing = [ref for ref in data if ref not in there]
+    for start in range(0, len(missing), _IMPORT):
+        there |= _import(client, project, missing[start : start + _IMPORT], data)
+    return {ref: there[ref] for ref in data}
+
+
+def _import(client: StudioClient, project: int, refs: Sequence[str], data: Mapping[str, Mapping[str, Any]]) -> Any:
+    body = [{"data": {"ref": ref, **data[ref]}} for ref in refs]
+    answer = client.send("POST", f"/api/projects/{project}/import", body, return_task_ids=True, commit_to_project=True)
+    ids = answer.get("task_ids") or []
+    if len(ids) != len(refs):
+        raise BackendError(f"project {project} took {len(ids)} of {len(refs)} tasks", where=client.url,
+                           hint="run the same command again: what is there is not added twice")
+    return dict(zip(refs, ids, strict=True))

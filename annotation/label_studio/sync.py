@@ -1,0 +1,195 @@
+"""Stage `sync`: what people said in Label Studio becomes votes, flags and rejects of the warehouse.
+
+One sync at a time (a file lock), so that an older answer never overwrites a newer one. A poll is compared with what is
+stored: where nothing is new, no stage runs. The cursor moves last, so a sync that is killed anywhere hears the rest
+again; deleted projects are told of after all others were heard, and their votes stay.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import astuple
+from datetime import UTC, datetime
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from annotation import votes
+from annotation.backend import ShownVote
+from annotation.label_studio import state
+from annotation.label_studio.answers import RATER_KIND, Fault, Heard, Note
+from annotation.label_studio.backend import PLUGIN, LabelStudio
+from warehouse import Warehouse
+from warehouse.errors import BackendError, NotFoundError
+from warehouse.hashing import canonical_json, content_id
+from warehouse.records import Row, annotator_row
+from warehouse.stage import Receipt, Recorder, StageConfig, run_stage
+
+_LOCK_S = 600.0
+_CAMPAIGNS = """
+SELECT campaign_id, name, guideline_version, dimensions_json, config_json FROM campaigns
+WHERE backend = ? AND (? = '' OR name = ?) ORDER BY created_at, campaign_id
+"""
+_TASKS = "SELECT * FROM annotation_tasks WHERE campaign_id = ?"
+_VOTES = """
+SELECT v.vote_id, v.label, v.updated_at, v.deleted, v.rationale_id FROM votes v
+JOIN annotation_tasks t USING (task_id) WHERE t.campaign_id = ?
+"""
+_ANSWERED = """
+SELECT task_id, count(DISTINCT dimension) AS answered FROM votes WHERE NOT coalesce(deleted, false)
+AND task_id IN (SELECT task_id FROM annotation_tasks WHERE campaign_id = ?) GROUP BY task_id
+"""
+
+
+class SyncConfig(StageConfig):
+    """The campaign whose answers are taken in."""
+
+    campaign_id: str
+    reject_limit: float = 0.9
+
+
+def sync(warehouse: Warehouse, campaign: str = "", full: bool = False) -> list[Receipt]:
+    """Take in what is new in all Label Studio campaigns, or those of one name; `full` reads everything there is.
+
+    One receipt for each campaign that had something new. Raises NotFoundError where no campaign has this name or a
+    project was deleted on the server, BackendError where another sync does not end.
+    """
+    rows = warehouse.rows(_CAMPAIGNS, [PLUGIN, campaign, campaign])
+    if not rows and campaign:
+        raise NotFoundError(f"no Label Studio campaign {campaign!r}", hint="rewarddance annotate publish makes one")
+    with one_at_a_time(warehouse):
+        return _all(warehouse, rows, full)
+
+
+@contextmanager
+def one_at_a_time(warehouse: Warehouse) -> Iterator[None]:
+    """The lock of everything that takes votes in from Label Studio; BackendError where its holder does not end."""
+    lock = FileLock(state.folder(warehouse.root) / "sync.lock", timeout=_LOCK_S)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise BackendError(f"another sync has not ended for {_LOCK_S:.0f} s", where=str(lock.lock_file)) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def totals(receipts: Sequence[Receipt]) -> dict[str, Any]:
+    """The receipts of one sync as a command's answer, all keys always there."""
+    counts: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    for receipt in receipts:
+        counts.update(receipt.counts)
+        reasons.update(receipt.rejected)
+    names = ("read", "votes", "deleted", "skips", "flags", "rationales")
+    return {"changed": any(receipt.changed for receipt in receipts), "campaigns": len(receipts),
+            **{name: counts[name] for name in names}, "rejects": reasons.total(), "rejects_by_reason": dict(reasons),
+            "over_limit": any(receipt.over_limit for receipt in receipts)}
+
+
+def _all(warehouse: Warehouse, rows: Sequence[Row], full: bool) -> list[Receipt]:
+    receipts, gone = [], []
+    for row in rows:
+        try:
+            receipt = _one(warehouse, row, full)
+        except NotFoundError as error:
+            gone.append(f"{row['name']}: {error.message}")
+            continue
+        if receipt is not None:
+            receipts.append(receipt)
+    if gone:
+        raise NotFoundError(f"projects are gone from Label Studio ({'; '.join(gone)}); votes taken in before stay",
+                            hint="restore the project from Label Studio's own backup, or publish another campaign")
+    return receipts
+
+
+def _one(warehouse: Warehouse, row: Row, full: bool) -> Receipt | None:
+    """One campaign: hear, compare, write, move the cursor."""
+    backend = LabelStudio(warehouse, **json.loads(row["config_json"])["backend_options"])
+    backend.campaign = row
+    name = f"votes:{row['campaign_id']}"
+    mark = warehouse.rows("SELECT value FROM watermarks WHERE name = ?", [name])
+    since = mark[0]["value"] if mark else ""
+    heard = backend.changes(since, full)
+    published = _published(warehouse, row)
+    fresh = _fresh(warehouse, row, published, heard)
+    receipt = None
+    if fresh.votes or fresh.notes or fresh.faults:
+        receipt = _store(warehouse, row, published, fresh)
+    if heard.cursor != since:
+        moved = {"name": name, "value": heard.cursor, "updated_at": datetime.now(UTC).replace(tzinfo=None)}
+        warehouse.merge("watermarks", [moved], run_id=receipt.run_id if receipt else "")
+    return receipt
+
+
+def _published(warehouse: Warehouse, row: Row) -> votes.Published:
+    return votes.Published(
+        source=f"campaign:{row['name']}", rater_kind=RATER_KIND, guideline_version=row["guideline_version"],
+        dimensions=tuple(json.loads(row["dimensions_json"])),
+        tasks={task["task_id"]: task for task in warehouse.rows(_TASKS, [row["campaign_id"]])},
+    )
+
+
+def _fresh(warehouse: Warehouse, row: Row, published: votes.Published, heard: Heard) -> Heard:
+    """What is not in the warehouse yet, word for word."""
+    stored = {vote["vote_id"]: vote for vote in warehouse.rows(_VOTES, [row["campaign_id"]])}
+    rejects = {item["location"] + item["detail"] for item in warehouse.rows(
+        "SELECT location, detail FROM rejects WHERE stage = 'sync' AND source = ?", [published.source])}
+    events = {item["event_id"] for item in warehouse.rows("SELECT event_id FROM events WHERE kind IN ('skip', 'flag')")}
+    return Heard(
+        votes=[vote for vote in heard.votes if not _same(vote, published, stored)],
+        notes=[note for note in heard.notes if _event(note)["event_id"] not in events],
+        faults=[fault for fault in heard.faults if _place(fault) + fault.detail not in rejects],
+    )
+
+
+def _same(vote: ShownVote, published: votes.Published, stored: dict[str, Row]) -> bool:
+    if votes.fault(vote, published, frozenset([vote.pair_id])):
+        return False
+    _, row, _, _ = votes.vote_rows(vote, published)
+    there = stored.get(row["vote_id"])
+    return there is not None and all(there[name] == row[name] for name in there)
+
+
+def _store(warehouse: Warehouse, row: Row, published: votes.Published, fresh: Heard) -> Receipt:
+    said: list[ShownVote | Note | Fault] = [*fresh.votes, *fresh.notes, *fresh.faults]
+    heard = sorted([str(part) for part in astuple(item)] for item in said)
+    inputs = {"heard": content_id("heard", canonical_json(heard))}
+
+    def body(recorder: Recorder) -> None:
+        votes.store(warehouse, recorder, fresh.votes, published)
+        recorder.count("read", len(fresh.notes) + len(fresh.faults))
+        for fault in fresh.faults:
+            recorder.reject(source=published.source, location=_place(fault), reason=fault.reason, detail=fault.detail)
+        with warehouse.commit(f"sync {row['name']}"):
+            for kind in ("skip", "flag"):
+                events = [_event(note) for note in fresh.notes if note.kind == kind]
+                recorder.count(f"{kind}s", warehouse.merge("events", events, run_id=recorder.run_id))
+            recorder.count("deleted", sum(vote.deleted for vote in fresh.votes))
+            warehouse.merge("annotation_tasks", _states(warehouse, row, published))
+        recorder.output("campaign", row["name"])
+
+    return run_stage("sync", SyncConfig(campaign_id=row["campaign_id"]), warehouse, inputs, body)
+
+
+def _states(warehouse: Warehouse, row: Row, published: votes.Published) -> list[Row]:
+    """Tasks whose state follows from the votes: done where every dimension has one, else published."""
+    answered = {item["task_id"]: item["answered"] for item in warehouse.rows(_ANSWERED, [row["campaign_id"]])}
+    now = {task: "done" if answered.get(task, 0) >= len(published.dimensions) else "published"
+           for task in published.tasks}
+    return [task | {"state": now[name]} for name, task in published.tasks.items() if task["state"] != now[name]]
+
+
+def _place(fault: Fault) -> str:
+    return f"annotation {fault.annotation} of task {fault.task}"
+
+
+def _event(note: Note) -> dict[str, Any]:
+    rater = annotator_row(RATER_KIND, note.rater)["annotator_id"]
+    payload = {"task_id": note.task_id, "annotator_id": rater, "reason": note.reason, "annotation": note.annotation}
+    return {"event_id": content_id(note.kind, canonical_json(payload)), "kind": note.kind,
+            "payload_json": canonical_json(payload), "created_at": note.happened_at}

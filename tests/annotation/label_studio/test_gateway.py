@@ -1,0 +1,121 @@
+"""Raters through the gateway, before a real Label Studio: their own work passes, all else is refused."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from annotation.gateway.app import webhook_secret
+from annotation.label_studio import state
+from annotation.label_studio.backend import LabelStudio
+from tests.annotation.label_studio.campaigns import campaign, choice, result
+from tests.annotation.label_studio.conftest import Studio
+from warehouse import open_warehouse
+
+pytestmark = pytest.mark.label_studio
+
+
+class Visitor:
+    """A browser with one rater's link."""
+
+    def __init__(self, studio: Studio, name: str) -> None:
+        link = studio.links[name]
+        self.http = httpx.Client(base_url=link.split("/in/")[0], timeout=60.0)
+        self.entered = self.http.get(link)
+
+    def next(self, project: int) -> dict[str, Any]:
+        said = self.http.post("/api/dm/actions/", params={"id": "next_task", "project": project}, json={})
+        assert said.status_code == 200, said.text
+        task: dict[str, Any] = said.json()
+        return task
+
+    def submit(self, task: int, given: list[dict[str, Any]], **more: Any) -> httpx.Response:
+        return self.http.post(f"/api/tasks/{task}/annotations/", json={"result": given, "lead_time": 2.0} | more)
+
+
+@pytest.fixture(scope="module")
+def project(studio: Studio) -> Iterator[int]:
+    """A campaign of five pairs, two people each."""
+    with open_warehouse(str(studio.root)) as warehouse:
+        campaign(warehouse, "gateway", prompts=5)
+        number = next(iter(LabelStudio(warehouse, "gateway").published()))
+    yield number
+
+
+def test_links_open_their_own_work_only(studio: Studio, project: int) -> None:
+    ann, bob = Visitor(studio, "ann"), Visitor(studio, "bob")
+    assert ann.entered.status_code == 303 and "HttpOnly" in ann.entered.headers["set-cookie"]
+    assert studio.links["ann"].rpartition("/")[2] not in ann.entered.headers["set-cookie"]
+    page = ann.http.get(f"/projects/{project}/data/", params={"labeling": "1"})
+    assert page.status_code == 200 and "sessionid" not in str(page.headers) and studio.server.url not in page.text
+    first, second = ann.next(project), bob.next(project)
+    assert first["id"] == ann.next(project)["id"] != second["id"]
+    assert set(first["data"]) == {"ref", "prompt", "left", "right"} and "secret" not in str(first)
+    assert ann.http.get(first["data"]["left"]).headers["content-type"] == "image/png"
+    assert bob.submit(first["id"], result("left", "left")).status_code == 403
+    assert bob.http.get(f"/api/tasks/{first['id']}/").status_code == 403
+    made = ann.submit(first["id"], result("left", "left"))
+    assert made.status_code == 201
+    mine = f"/api/annotations/{made.json()['id']}/"
+    assert bob.http.patch(mine, json={"result": result("right", "right")}).status_code == 403
+    assert bob.http.get(mine).status_code == 403 and bob.http.delete(mine).status_code == 403
+    assert ann.http.patch(mine, json={"result": result("right", "right")}).status_code == 200
+    assert ann.http.delete(mine).status_code == 403
+    shown = ann.http.get(f"/api/tasks/{first['id']}/").json()["annotations"]
+    assert [item["id"] for item in shown] == [made.json()["id"]]
+    people = ann.http.get("/api/users/").json()
+    assert [person["id"] for person in people] == [ann.http.get("/api/current-user/whoami").json()["id"]]
+
+
+def test_skips_and_flags_pass_and_the_pair_goes_to_somebody_else(studio: Studio, project: int) -> None:
+    bob, cleo = Visitor(studio, "bob"), Visitor(studio, "cleo")
+    skipped = bob.next(project)["id"]
+    assert bob.submit(skipped, [], was_cancelled=True).status_code == 201
+    flagged = bob.next(project)["id"]
+    assert bob.submit(flagged, [choice("flag", "broken")]).status_code == 201
+    seen = []
+    while (said := cleo.http.get(f"/api/projects/{project}/next/")).status_code == 200:
+        seen.append(said.json()["id"])
+        assert cleo.submit(seen[-1], result("tie", "tie")).status_code == 201
+    assert len(seen) == len(set(seen)) == 5 and said.status_code == 404
+
+
+def test_everything_else_is_refused(studio: Studio, project: int) -> None:
+    ann = Visitor(studio, "ann")
+    for method, path in (("DELETE", f"/api/projects/{project}/"), ("GET", f"/api/projects/{project}/export"),
+                         ("GET", "/api/tasks/"), ("POST", "/api/dm/actions/?id=delete_tasks"), ("GET", "/projects/"),
+                         ("GET", f"/projects/{project}/settings/"), ("GET", "/api/current-user/token"),
+                         ("GET", "/user/account/"), ("GET", "/static/..%2fapi/projects/")):
+        assert ann.http.request(method, path).status_code == 403, path
+    stranger = httpx.Client(base_url=ann.http.base_url)
+    assert stranger.get("/in/guessed").status_code == 403 and stranger.get("/").status_code == 403
+    assert stranger.get(f"/api/projects/{project}/next/").status_code == 403
+    stranger.cookies.set("rewarddance_rater", "0" * 64)
+    assert stranger.get(f"/projects/{project}/data/").status_code == 403
+
+
+def test_the_bell_wakes_the_sync_and_needs_its_secret(studio: Studio, project: int) -> None:
+    http = httpx.Client(base_url=studio.server.gateway_url)
+    assert http.post("/webhook", json={"action": "ANNOTATION_CREATED"}).status_code == 401
+    assert http.post("/webhook", headers={"X-RewardDance-Secret": "wrong"}).status_code == 401
+    secret = webhook_secret(state.folder(studio.root))
+    assert http.post("/webhook", headers={"X-RewardDance-Secret": secret}).status_code == 200
+    deadline = time.monotonic() + 60
+    with open_warehouse(str(studio.root)) as warehouse:
+        query = "SELECT count(*) AS n FROM votes WHERE source = 'campaign:gateway'"
+        while warehouse.rows(query)[0]["n"] == 0 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert warehouse.rows(query)[0]["n"] > 0
+
+
+def test_no_secret_reaches_a_log(studio: Studio, project: int) -> None:
+    Visitor(studio, "ann").next(project)
+    place = state.folder(studio.root)
+    written = "".join(path.read_text("utf-8", "replace") for path in place.glob("*.log"))
+    secrets = [studio.server.token, studio.server.password, webhook_secret(place)]
+    secrets += [part for rater in studio.server.raters for part in (rater.link, rater.password)]
+    assert not [secret for secret in secrets if secret in written]
