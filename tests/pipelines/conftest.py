@@ -34,7 +34,7 @@ def command(config: Path, out: Path) -> list[str]:
 
 def run_to_end(config: Path, out: Path, environment: dict[str, str]) -> tuple[int, dict[str, Any]]:
     """Exit code and JSON answer of a run."""
-    done = subprocess.run(command(config, out), capture_output=True, text=True, cwd=ROOT, env=environment, timeout=280)
+    done = subprocess.run(command(config, out), capture_output=True, text=True, cwd=ROOT, env=environment, timeout=900)
     assert done.stdout, done.stderr
     return done.returncode, json.loads(done.stdout)
 

@@ -16,7 +16,8 @@ import yaml
 from tests.pipelines.conftest import ROOT, Finish, start
 
 STEP = "tests.pipelines.steps:WriteConfig"
-pytestmark = [pytest.mark.prefect, pytest.mark.loop]
+# Ends in a minute or two; the limit is for machines that are busy with other things.
+pytestmark = [pytest.mark.prefect, pytest.mark.loop, pytest.mark.timeout(1800)]
 
 
 def write_config(folder: Path, **last: Any) -> Path:
@@ -34,10 +35,11 @@ def test_a_run_and_its_second_run(tmp_path: Path, finish: Finish) -> None:
     assert (code, first["changed"], first["counts"]["prompts"]) == (0, True, 9)
     jsonschema.validate(first, json.loads((ROOT / "pipelines/cli/summary.schema.json").read_text()))
     assert Path(first["report"]).read_text(encoding="utf-8").startswith("<!doctype html>")
-    started = time.monotonic()
+    nursery = tmp_path / "out" / "logs" / "nursery.log"
+    nursery.unlink()
     code, second = finish(tmp_path / "run.yaml", tmp_path / "out")
     assert (code, second["changed"]) == (0, False)
-    assert time.monotonic() - started < 5
+    assert not nursery.exists(), "a run that has nothing to do starts no process"
     assert {**second, "changed": True} == first
 
 
@@ -48,7 +50,7 @@ def test_kill_9_in_the_middle_of_a_stage(
     marker.touch()
     config = write_config(tmp_path, wait_marker=str(marker))
     process = start(config, tmp_path / "out", prefect_environment)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not marker.with_suffix(".pid").exists() and time.monotonic() < deadline:
         assert process.poll() is None
         time.sleep(0.05)
