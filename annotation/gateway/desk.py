@@ -13,8 +13,10 @@ from annotation.gateway.queue import Queue, Showing
 from annotation.label_studio import state
 from annotation.label_studio.answers import moment
 from annotation.label_studio.backend import PLUGIN
+from annotation.label_studio.client import StudioClient
 from annotation.label_studio.projects import tasks_of
 from warehouse import open_warehouse
+from warehouse.errors import NotFoundError
 
 _REFRESH_S = 10.0
 _SHOWINGS = """
@@ -55,7 +57,8 @@ class Desk:
     def look(self) -> dict[int, Look]:
         """Published tasks of the warehouse, and what the server changed since the last look.
 
-        Raises BackendError, ConfigError or NotFoundError.
+        A project that was deleted on the server is left out, so that it stops nobody's other work. Raises
+        BackendError or ConfigError.
         """
         with open_warehouse(str(self.root)) as warehouse:
             rows = warehouse.rows(_SHOWINGS, [PLUGIN])
@@ -65,16 +68,23 @@ class Desk:
             seen.showings.append(Showing(int(row["number"]), row["pair_id"], row["replica"]))
         client = state.connect(state.folder(self.root))
         try:
-            for project, seen in found.items():
-                begin = self._marks.get(project, "")
-                since = f"{(moment(begin) - timedelta(minutes=1)).isoformat()}Z" if begin else ""
-                seen.changed.extend(tasks_of(client, project, "all", since))
+            return {project: seen for project, seen in found.items() if self._hear(client, project, seen)}
         finally:
             client.close()
-        return found
+
+    def _hear(self, client: StudioClient, project: int, seen: Look) -> bool:
+        """Adds what changed in a project to `seen`; False where it is gone."""
+        begin = self._marks.get(project, "")
+        since = f"{(moment(begin) - timedelta(minutes=1)).isoformat()}Z" if begin else ""
+        try:
+            seen.changed.extend(tasks_of(client, project, "all", since))
+        except NotFoundError:
+            return False
+        return True
 
     def take(self, found: dict[int, Look]) -> None:
-        """Bring the queues up to date."""
+        """Bring the queues up to date; those of projects that are gone go."""
+        self.queues = {project: queue for project, queue in self.queues.items() if project in found}
         for project, seen in found.items():
             self.names[project] = seen.name
             queue = self.queues.setdefault(project, Queue())

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 # How a request is handled: see app.py.
-PASS, PAGE, NEXT, TASK, SUBMIT, EDIT, DRAFT, OWN_USER, NOTHING, VIEWS = (
-    "pass", "page", "next", "task", "submit", "edit", "draft", "own_user", "nothing", "views",
+PASS, ASSET, PAGE, NEXT, TASK, SUBMIT, EDIT, DRAFT, OWN_USER, NOTHING, VIEWS = (
+    "pass", "asset", "page", "next", "task", "submit", "edit", "draft", "own_user", "nothing", "views",
 )
 
 
@@ -26,9 +26,9 @@ class Allowed:
 
 
 _RULES: tuple[tuple[str, str, str], ...] = (
-    ("GET", r"/static/[\w./@~-]+", PASS),
-    ("GET", r"/(?:react-app|dm|label-studio-frontend)/[\w./@~-]+", PASS),
-    ("GET", r"/(?:favicon|images)[\w./-]*", PASS),
+    ("GET", r"/static/[\w./@~-]+", ASSET),
+    ("GET", r"/(?:react-app|dm|label-studio-frontend)/[\w./@~-]+", ASSET),
+    ("GET", r"/(?:favicon|images)[\w./-]*", ASSET),
     ("GET", r"/projects/(\d+)/data/?", PAGE),
     ("GET", r"/api/projects/(\d+)/?", PASS),
     ("GET", r"/api/projects/(\d+)/next/?", NEXT),
@@ -49,6 +49,7 @@ _RULES: tuple[tuple[str, str, str], ...] = (
     ("GET", r"/api/current-user/(?:whoami|hotkeys|product-tour)/?", PASS),
     ("GET", r"/api/version/?", PASS),
     ("GET", r"/api/label_links/?", NOTHING),
+    ("GET", r"/api/ml/?", NOTHING),
 )
 _COMPILED = tuple((method, re.compile(pattern), way) for method, pattern, way in _RULES)
 _NEXT_ACTION = re.compile(r"/api/dm/actions/?")

@@ -18,7 +18,7 @@ REFUSED = (
     ("GET", "/api/organizations/"), ("GET", "/api/invite"), ("GET", "/api/webhooks/"), ("POST", "/api/webhooks/"),
     ("GET", "/projects/"), ("GET", "/projects/1/settings/"), ("GET", "/projects/1/data/export"),
     ("GET", "/projects/1/data/import"), ("GET", "/people/"), ("GET", "/user/account/"), ("GET", "/user/login/"),
-    ("GET", "/admin/"), ("GET", "/data/upload/1/x.png"), ("GET", "/api/storages/"), ("GET", "/api/ml/"),
+    ("GET", "/admin/"), ("GET", "/data/upload/1/x.png"), ("GET", "/api/storages/"), ("POST", "/api/ml/"),
     ("GET", "/static/../api/projects/"), ("GET", "/static/%2e%2e/api/projects/"), ("GET", "//api/projects/1"),
 )
 
@@ -41,4 +41,4 @@ def test_what_the_page_needs_passes() -> None:
     assert rules.judge("GET", "/projects/7/data/", {"labeling": "1"}) == rules.Allowed(rules.PAGE, 7)
     assert rules.judge("POST", "/api/tasks/5/annotations/", {}) == rules.Allowed(rules.SUBMIT, 5)
     assert rules.judge("PATCH", "/api/annotations/9/", {}) == rules.Allowed(rules.EDIT, 9)
-    assert rules.judge("HEAD", "/static/js/main.js", {}) == rules.Allowed(rules.PASS)
+    assert rules.judge("HEAD", "/static/js/main.js", {}) == rules.Allowed(rules.ASSET)

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from annotation.gateway.app import webhook_secret
+from annotation.gateway.desk import Desk
 from annotation.label_studio import state
 from annotation.label_studio.backend import LabelStudio
 from tests.annotation.label_studio.campaigns import campaign, choice, result
@@ -96,6 +97,18 @@ def test_everything_else_is_refused(studio: Studio, project: int) -> None:
     assert stranger.get(f"/api/projects/{project}/next/").status_code == 403
     stranger.cookies.set("rewarddance_rater", "0" * 64)
     assert stranger.get(f"/projects/{project}/data/").status_code == 403
+
+
+def test_a_deleted_project_stops_nobodys_other_work(studio: Studio, project: int) -> None:
+    desk = Desk(studio.root)
+    with open_warehouse(str(studio.root)) as warehouse:
+        campaign(warehouse, "vanished", prompts=1)
+        gone = next(iter(LabelStudio(warehouse, "vanished").published()))
+    desk.take(desk.look())
+    assert {gone, project} <= set(desk.queues)
+    studio.owner.send("DELETE", f"/api/projects/{gone}/")
+    desk.take(desk.look())
+    assert gone not in desk.queues and project in desk.queues
 
 
 def test_the_bell_wakes_the_sync_and_needs_its_secret(studio: Studio, project: int) -> None:
