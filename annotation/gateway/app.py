@@ -42,9 +42,15 @@ _METHODS = ["GET", "POST", "PATCH", "PUT", "DELETE"]
 _BELL_PAUSE_S = 2.0
 _HIDE = "<style>.ls-menu-header,.lsf-menu-header,.dm-label-view__header-back{display:none!important}</style>"
 
-# The page wants a view of the Data Manager to exist and makes one where there is none, which raters may not.
+# The page starts as a Data Manager: it wants a view, saves it and lists its tasks. Nothing of that reaches the server.
 _VIEW = {"id": 1, "order": 0, "data": {"title": "Work", "type": "list", "target": "tasks",
                                        "filters": {"conjunction": "and", "items": []}}}
+_OWN_ANSWERS: dict[str, Any] = {
+    rules.NOTHING: [],
+    rules.VIEWS: [_VIEW],
+    rules.SAVED_VIEW: {"id": 1},
+    rules.NO_TASKS: {"tasks": [], "total": 0, "total_annotations": 0, "total_predictions": 0},
+}
 
 
 class Gateway:
@@ -139,12 +145,10 @@ class Gateway:
         if session is None or allowed is None:
             return PlainTextResponse("not for raters" if session else "open your personal link first", 403)
         await session.enter()
-        if allowed.way == rules.NOTHING:
-            return JSONResponse([])
+        if allowed.way in _OWN_ANSWERS:
+            return JSONResponse(_OWN_ANSWERS[allowed.way])
         if allowed.way == rules.OWN_USER:
             return JSONResponse([session.user])
-        if allowed.way == rules.VIEWS:
-            return JSONResponse([_VIEW])
         if allowed.way == rules.ASSET:
             answer = await self._pass(request, session)
             answer.headers["cache-control"] = "private, max-age=3600"

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 # How a request is handled: see app.py.
-PASS, ASSET, PAGE, NEXT, TASK, SUBMIT, EDIT, DRAFT, OWN_USER, NOTHING, VIEWS = (
-    "pass", "asset", "page", "next", "task", "submit", "edit", "draft", "own_user", "nothing", "views",
+PASS, ASSET, PAGE, NEXT, TASK, SUBMIT, EDIT, DRAFT, OWN_USER, NOTHING, VIEWS, SAVED_VIEW, NO_TASKS = (
+    "pass", "asset", "page", "next", "task", "submit", "edit", "draft", "own_user", "nothing", "views", "saved_view",
+    "no_tasks",
 )
 
 
@@ -36,6 +37,7 @@ _RULES: tuple[tuple[str, str, str], ...] = (
     ("GET", r"/api/dm/project/?", PASS),
     ("GET", r"/api/dm/columns/?", PASS),
     ("GET", r"/api/dm/views/?", VIEWS),
+    ("PATCH", r"/api/dm/views/(1)/?", SAVED_VIEW),
     ("GET", r"/api/dm/actions/?", NOTHING),
     ("GET", r"/api/(?:dm/)?tasks/(\d+)/?", TASK),
     ("POST", r"/api/tasks/(\d+)/annotations/?", SUBMIT),
@@ -52,6 +54,8 @@ _RULES: tuple[tuple[str, str, str], ...] = (
     ("GET", r"/api/ml/?", NOTHING),
 )
 _COMPILED = tuple((method, re.compile(pattern), way) for method, pattern, way in _RULES)
+# The page lists the tasks of its view before it shows the first one; we answer with an empty list.
+_LIST = re.compile(r"/api/tasks/?")
 _NEXT_ACTION = re.compile(r"/api/dm/actions/?")
 
 
@@ -63,6 +67,8 @@ def judge(method: str, path: str, query: Mapping[str, str]) -> Allowed | None:
     if asked == "POST" and _NEXT_ACTION.fullmatch(path) and query.get("id") == "next_task":
         project = query.get("project", "")
         return Allowed(NEXT, int(project)) if project.isdecimal() else None
+    if asked == "GET" and _LIST.fullmatch(path) and "view" in query:
+        return Allowed(NO_TASKS)
     for rule_method, pattern, way in _COMPILED:
         found = pattern.fullmatch(path) if rule_method == asked else None
         if found:

@@ -12,7 +12,8 @@ REFUSED = (
     ("GET", "/api/projects/1/export"), ("POST", "/api/projects/1/exports/"), ("POST", "/api/projects/1/import"),
     ("GET", "/api/projects/1/tasks/"), ("GET", "/api/tasks/"), ("DELETE", "/api/tasks/1/"), ("PATCH", "/api/tasks/1/"),
     ("GET", "/api/tasks/1/annotations/"), ("DELETE", "/api/annotations/1/"), ("GET", "/api/dm/tasks/"),
-    ("POST", "/api/dm/views/"), ("DELETE", "/api/dm/views/1/"), ("GET", "/api/dm/views/1/"),
+    ("POST", "/api/dm/views/"), ("DELETE", "/api/dm/views/1/"), ("PATCH", "/api/dm/views/2/"),
+    ("GET", "/api/dm/views/1/"),
     ("GET", "/api/users/2/"), ("PATCH", "/api/users/1/"), ("DELETE", "/api/users/1/"), ("POST", "/api/users/"),
     ("GET", "/api/current-user/token"), ("POST", "/api/current-user/reset-token/"), ("GET", "/api/token/"),
     ("GET", "/api/organizations/"), ("GET", "/api/invite"), ("GET", "/api/webhooks/"), ("POST", "/api/webhooks/"),
@@ -35,6 +36,7 @@ def test_of_the_data_managers_actions_only_the_next_task_passes(action: str | No
 
 
 def test_what_the_page_needs_passes() -> None:
+    assert rules.judge("GET", "/api/tasks", {"view": "1", "project": "3"}) == rules.Allowed(rules.NO_TASKS)
     query = {"id": "next_task", "project": "3"}
     assert rules.judge("POST", "/api/dm/actions/", query) == rules.Allowed(rules.NEXT, 3)
     assert rules.judge("POST", "/api/dm/actions", {"id": "next_task", "project": "3;"}) is None
