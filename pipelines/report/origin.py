@@ -97,8 +97,7 @@ def lineage(warehouse: Warehouse, reward_model: str) -> list[Step]:
         return []
     by_kind: dict[str, dict[str, Node]] = {}
     for node in _nodes(warehouse, rows[0]["reward_id"], reward_model):
-        if not node.repeated:
-            by_kind.setdefault(node.kind, {}).setdefault(node.id, node)
+        by_kind.setdefault(node.kind, {}).setdefault(node.id, node)
     steps = []
     for kind in (name for name in _CHAIN if name in by_kind):
         nodes = list(by_kind[kind].values())
