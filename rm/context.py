@@ -1,8 +1,8 @@
 """What a reward model is shown: an ordered list of text and frames, and the answer it should give.
 
-The layout is RewardDance's (arXiv 2509.08826, Fig. 3): instruction, prompt and image 1 (the reference) come first,
-because all candidates of a prompt share them, then image 2 (the candidate), then the question. Which image the
-question is about is the field `asked`; "yes" means that image wins.
+The layout is RewardDance's (arXiv 2509.08826, Fig. 3): image 1 is the reference, image 2 the candidate, and "yes" means
+that image 2 wins. A template decides where the prompt stands; whatever stands before image 2 is the same for all
+candidates of a prompt, and scoring reads it once.
 
 Left out on purpose: tokens and pixels (families/), and the wording of instructions (instructions.py).
 """
@@ -26,12 +26,23 @@ class Text:
     text: str
 
 
+PictureKey = tuple[str | int, float]
+
+
 @dataclass(frozen=True, eq=False)
 class Frames:
-    """Pixels [T, H, W, 3], uint8 array or float tensor in [0, 1]; `times_s` has T entries, one image has T = 1."""
+    """Pixels [T, H, W, 3], uint8 array or float tensor in [0, 1]; `times_s` has T entries, one image has T = 1.
+
+    `name` is the content id of stored media: pictures of one name and time are one picture, whoever decoded them.
+    """
 
     pixels: Any
     times_s: tuple[float, ...] = (0.0,)
+    name: str = ""
+
+    def keys(self) -> list[PictureKey]:
+        """What tells each frame from others; without a name it holds as long as the pixels live."""
+        return [(self.name or id(self.pixels), time) for time in self.times_s]
 
 
 Part = Text | Frames

@@ -1,7 +1,8 @@
 """Stage `instructions`: question templates from YAML into rows. The wording lives in configs/instructions only.
 
 A file names a version, a form and, per task and dimension, a template with the slots {prompt} {image_1} {image_2};
-image 1 is the reference and must come first, because all candidates share what stands before image 2.
+image 1 is the reference and must come first, because all candidates share what stands before image 2. Templates of the
+pointwise form show image 1 alone.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from warehouse import Warehouse
-from warehouse.errors import ConfigError, ConflictError, InvalidInputError
+from warehouse.errors import ConfigError, ConflictError
 from warehouse.hashing import sha256_hex
-from warehouse.records import DIMENSIONS, Row, instruction_row
+from warehouse.records import DIMENSIONS, TASKS, Row, instruction_row
 from warehouse.stage import Receipt, Recorder, StageConfig, run_stage
 
 _SLOT = re.compile(r"\{(\w*)\}")
-_WANTED = {"pairwise": ["image_1", "image_2", "prompt"]}
+_WANTED = {"pairwise": ["image_1", "image_2", "prompt"], "pointwise": ["image_1", "prompt"]}
 
 
 class InstructionConfig(StageConfig):
@@ -55,16 +56,14 @@ def _row(content: InstructionFile, task: str, dimension: str, template: str, pat
     text = " ".join(template.split()) if "\n" not in template.strip() else template.strip()
     if content.form not in _WANTED:
         raise ConfigError(f"unknown form {content.form!r}", where=where, hint=f"one of {', '.join(_WANTED)}")
-    if dimension not in DIMENSIONS:
-        raise ConfigError(f"unknown dimension {dimension!r}", where=where, hint=f"one of {', '.join(DIMENSIONS)}")
+    for kind, value, known in (("task", task, TASKS), ("dimension", dimension, DIMENSIONS)):
+        if value not in known:
+            raise ConfigError(f"unknown {kind} {value!r}", where=where, hint=f"one of {', '.join(known)}")
     if sorted(_SLOT.findall(text)) != _WANTED[content.form]:
         raise ConfigError(f"a {content.form} template has each slot once: {_WANTED[content.form]}", where=where)
-    if text.index("{image_1}") > text.index("{image_2}"):
+    if content.form == "pairwise" and text.index("{image_1}") > text.index("{image_2}"):
         raise ConfigError("image 2, the candidate, must stand after image 1, the reference", where=where)
-    try:
-        return instruction_row(task, dimension, content.version, content.form, text)
-    except InvalidInputError as error:
-        raise ConfigError(error.message, where=where, hint=error.hint) from error
+    return instruction_row(task, dimension, content.version, content.form, text)
 
 
 def run(config: InstructionConfig, warehouse: Warehouse) -> Receipt:
