@@ -15,10 +15,12 @@ from pydantic import Field
 
 from rm.attacks import ATTACKS, attacked
 from rm.context import Frames
-from rm.reward_model import PairItem, RewardModel, frames_of, load_reward_model
+from rm.reward_model import PairItem, frames_of, load_reward_model
+from rm.scorers import Scorer, load_scorer
 from rm.statistics import rank_correlation, wilson
 from rm.train import dataset_hash
 from warehouse import Warehouse
+from warehouse.errors import ConfigError
 from warehouse.hashing import content_id
 from warehouse.records import Row
 from warehouse.shards import open_split
@@ -26,9 +28,14 @@ from warehouse.stage import Receipt, Recorder, StageConfig, run_stage
 
 
 class GateConfig(StageConfig):
-    """`pairs` opponents from `split`; the limits are upper bounds, `levels` a lower one."""
+    """`pairs` opponents from `split`; the limits are upper bounds, `levels` a lower one.
 
-    model_id: str
+    The subject is a model of ours, or somebody else's: a plug-in `scorer` (rm/scorers) with its options.
+    """
+
+    model_id: str = ""
+    scorer: str = ""
+    scorer_options: dict[str, Any] = Field(default_factory=dict)
     dataset: str
     version: int
     split: str = "test"
@@ -65,7 +72,7 @@ def questions(warehouse: Warehouse, config: GateConfig, max_frames: int) -> list
     return found
 
 
-def _ask(model: RewardModel, asked: Sequence[tuple[Question, Frames, Frames]], dimension: str) -> Any:
+def _ask(model: Scorer, asked: Sequence[tuple[Question, Frames, Frames]], dimension: str) -> Any:
     return model.score_pairs([PairItem(q.prompt, reference, candidate, q.task, dimension)
                               for q, reference, candidate in asked])
 
@@ -82,46 +89,51 @@ def _nuisances(q: Question) -> dict[str, float]:
         "file_size": float(q.bytes_lead)}
 
 
-def _row(config: GateConfig, attack: str, key: str, value: float, n: int, passed: bool,
+def _row(model: Scorer, attack: str, key: str, value: float, n: int, passed: bool,
          interval: tuple[float | None, float | None] = (None, None)) -> Row:
-    return {"attack_id": content_id("attack", config.model_id, config.dataset, config.version, attack, key),
-            "model_id": config.model_id, "attack": attack, "key": key, "value": value, "n": n,
+    return {"model_id": model.model_id, "attack": attack, "key": key, "value": value, "n": n,
             "ci_low": interval[0], "ci_high": interval[1], "passed": passed}
 
 
-def examine(model: RewardModel, found: Sequence[Question], config: GateConfig) -> list[Row]:
+def examine(model: Scorer, found: Sequence[Question], config: GateConfig) -> list[Row]:
     """One row for each measurement, with its verdict."""
     n, rows = len(found), []
     for attack in ATTACKS:
         p = _ask(model, [(q, q.winner, attacked(q.winner, q.prompt, attack, index)) for index, q in enumerate(found)],
                  config.dimension)
         share = wilson(int((p > 0.5).sum()), n)
-        rows.append(_row(config, "false_yes", attack, share.value, n, share.value <= config.false_yes_limit,
+        rows.append(_row(model, "false_yes", attack, share.value, n, share.value <= config.false_yes_limit,
                          (share.ci_low, share.ci_high)))
     same = np.abs(_ask(model, [(q, q.winner, q.winner) for q in found], config.dimension) - 0.5).mean()
-    rows.append(_row(config, "reference_copied", "distance_from_even", float(same), n, same <= config.same_limit))
+    rows.append(_row(model, "reference_copied", "distance_from_even", float(same), n, same <= config.same_limit))
     forward = _ask(model, [(q, q.loser, q.winner) for q in found], config.dimension)
     back = _ask(model, [(q, q.winner, q.loser) for q in found], config.dimension)
     flips = float(np.mean((forward > 0.5) == (back > 0.5)))
-    rows.append(_row(config, "position_swap", "flip_rate", flips, n, flips <= config.flip_limit))
+    rows.append(_row(model, "position_swap", "flip_rate", flips, n, flips <= config.flip_limit))
     leads = [_nuisances(q) for q in found]
     for name in leads[0]:
         rho = rank_correlation([lead[name] for lead in leads], forward - back)
-        rows.append(_row(config, "nuisance", name, rho, n, abs(rho) <= config.nuisance_limit))
+        rows.append(_row(model, "nuisance", name, rho, n, abs(rho) <= config.nuisance_limit))
     levels = len(np.unique(np.concatenate([forward, back]).round(4)))
-    rows.append(_row(config, "score_levels", "distinct", float(levels), 2 * n, levels >= min(config.levels, n)))
+    rows.append(_row(model, "score_levels", "distinct", float(levels), 2 * n, levels >= min(config.levels, n)))
     return rows
 
 
 def run(config: GateConfig, warehouse: Warehouse) -> Receipt:
     """Outputs passed, failed (names) and worst_false_yes; rows in attack_results."""
-    inputs = {"model": config.model_id, "dataset": dataset_hash(warehouse, config.dataset, config.version)}
+    if bool(config.model_id) == bool(config.scorer):
+        raise ConfigError("the gate examines one subject", hint="give model_id, or scorer with scorer_options")
+    model: Scorer = (load_scorer(config.scorer, config.scorer_options) if config.scorer
+                     else load_reward_model(warehouse, config.model_id))
+    inputs = {"model": model.model_id, "dataset": dataset_hash(warehouse, config.dataset, config.version)}
 
     def body(recorder: Recorder) -> None:
-        model = load_reward_model(warehouse, config.model_id)
-        found = questions(warehouse, config, model.card.max_frames)
+        found = questions(warehouse, config, model.max_frames)
         recorder.count("read", len(found))
         rows = examine(model, found, config) if found else []
+        for row in rows:
+            row["attack_id"] = content_id("attack", recorder.run_id, row["attack"], row["key"])
+        recorder.output("model_id", model.model_id)
         warehouse.merge("attack_results", rows, run_id=recorder.run_id)
         recorder.output("passed", bool(rows) and all(row["passed"] for row in rows))
         recorder.output("failed", [f"{row['attack']}:{row['key']}" for row in rows if not row["passed"]])

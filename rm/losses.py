@@ -1,4 +1,4 @@
-"""What training minimises: soft-label cross-entropy of the verdict, and cross-entropy of the rationale's tokens.
+"""What training minimises: the form's loss of the verdict, and cross-entropy of the rationale's tokens.
 
 The target of the verdict is the consensus P(candidate beats reference), ties counted as halves, over {yes, no} only:
 votes are shares, not truths. With hard labels this is OneReward's Eq. 3 (arXiv 2508.21066) on log-odds.
@@ -6,38 +6,59 @@ votes are shares, not truths. With hard labels this is OneReward's Eq. 3 (arXiv 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from rm.families.family import Family, PictureFeatures
 from rm.families.layout import Batch
-from rm.families.qwen3_vl import Qwen3VL
+from rm.forms import Form
 
 
-def verdict_loss(log_odds: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-    """Weighted mean of -t log P(yes) - (1 - t) log P(no) over log_odds [B], targets [B] in [0, 1], weights [B]."""
-    losses = F.binary_cross_entropy_with_logits(log_odds, targets, reduction="none")
-    return (losses * weights).sum() / weights.sum()
+@dataclass(frozen=True)
+class Totals:
+    """Denominators of a batch over all processes: sum of the verdicts' weights, and tokens of rationales."""
+
+    weight: Tensor
+    tokens: Tensor
+
+
+def totals(batch: Batch) -> Totals:
+    """Denominators of one process's batch."""
+    return Totals(batch.weights.sum(), (_rationale_labels(batch) >= 0).sum())
+
+
+def _rationale_labels(batch: Batch) -> Tensor:
+    """Token ids [B, L - 1] that positions 0 .. L - 2 should predict; -100 outside rationales, and at the verdict."""
+    labels = batch.labels[:, 1:].clone()
+    labels[torch.arange(len(labels)), batch.verdict_index.clamp_max(labels.shape[1] - 1)] = -100
+    return labels
 
 
 def rationale_loss(model: Any, states: Tensor, batch: Batch) -> Tensor:
-    """Mean cross-entropy over the answer's tokens after the verdict; states [B, L, width]. 0 where there are none."""
-    labels = batch.labels.to(states.device)[:, 1:].clone()
-    labels[torch.arange(len(labels)), batch.verdict_index.to(labels.device).clamp_max(labels.shape[1] - 1)] = -100
+    """Summed cross-entropy over the answer's tokens after the verdict; states [B, L, width]. 0 where there are none."""
+    labels = _rationale_labels(batch).to(states.device)
     told = labels >= 0
     if not bool(told.any()):
         return states.new_zeros(())
-    return F.cross_entropy(model.lm_head(states[:, :-1][told]).float(), labels[told])
+    return F.cross_entropy(model.lm_head(states[:, :-1][told]).float(), labels[told], reduction="sum")
 
 
-def training_loss(family: Qwen3VL, model: Any, batch: Batch, rationale_weight: float) -> tuple[Tensor, Tensor]:
-    """(verdict loss + weight x rationale loss, log-odds [B]) of a batch whose examples all have targets."""
-    states = family.hidden(model, batch)
+def training_loss(family: Family, model: Any, form: Form, batch: Batch, rationale_weight: float, over: Totals,
+                  features: Sequence[PictureFeatures] | None = None) -> Tensor:
+    """Mean loss of the form + weight x mean rationale loss of a batch whose examples all have targets.
+
+    Means are taken over `over`, so that the losses of all processes add up to that of the whole batch. `features` of
+    its pictures where the vision tower is frozen; None computes them, with gradient.
+    """
+    states = family.hidden(model, batch, features)
     chosen = states[torch.arange(len(states)), batch.verdict_index.to(states.device)]
-    log_odds = family.verdict.log_odds(model.lm_head(chosen))
-    loss = verdict_loss(log_odds, batch.targets.to(states.device), batch.weights.to(states.device))
+    losses = form.losses(form.read(family, model, chosen), batch.targets.to(states.device))
+    loss = (losses * batch.weights.to(states.device)).sum() / over.weight
     if rationale_weight:
-        loss = loss + rationale_weight * rationale_loss(model, states, batch)
-    return loss, log_odds
+        loss = loss + rationale_weight * rationale_loss(model, states, batch) / over.tokens.clamp_min(1)
+    return loss

@@ -14,19 +14,26 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
+from safetensors.torch import load_file, save_file
 
+from rm.checkpoint import sync
+from rm.forms import add_head
 from warehouse import Warehouse
 from warehouse.errors import ConfigError, NotFoundError
 from warehouse.hashing import content_id
 
 CARD_FILE = "rm.json"
+HEAD_FILE = "reward_head.safetensors"
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt",
-                    "added_tokens.json", "chat_template.jinja", "preprocessor_config.json")
+                    "added_tokens.json", "chat_template.jinja", "preprocessor_config.json",
+                    "processor_config.json", "video_preprocessor_config.json")
 DEFAULT_MAX_FRAMES = 4
 
 
 class ModelCard(BaseModel):
-    """What rm.json says. `instructions` is {task: {dimension: template}}, `form` how the question is put."""
+    """What rm.json says. `instructions` is {task: {dimension: template}}, `form` how the question is put, `config` the
+    training that made it, by code of `code_version`, from `base_id` on `dataset`@`version`.
+    """
 
     model_config = ConfigDict(extra="forbid")
     model_id: str
@@ -38,6 +45,8 @@ class ModelCard(BaseModel):
     form: str = "pairwise"
     instructions: dict[str, dict[str, str]] = Field(default_factory=dict)
     max_frames: int = DEFAULT_MAX_FRAMES
+    code_version: str = ""
+    config: dict[str, Any] = Field(default_factory=dict)
     metrics: dict[str, float] = Field(default_factory=dict)
 
     def instruction(self, task: str, dimension: str) -> str:
@@ -92,17 +101,20 @@ def save_model(model: Any, base: Path, card: ModelCard, extra: dict[str, str], t
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     part = target.with_name(f".part-{target.name}")
     shutil.rmtree(part, ignore_errors=True)
+    head = model.__dict__["_modules"].pop("reward_head", None)
     model.save_pretrained(part)
+    if head is not None:
+        save_file({name: value.contiguous() for name, value in head.state_dict().items()}, part / HEAD_FILE)
     for name in _TOKENIZER_FILES:
         if (base / name).is_file():
             shutil.copyfile(base / name, part / name)
     for name, text in {CARD_FILE: card.model_dump_json(indent=2) + "\n", **extra}.items():
         (part / name).write_text(text, encoding="utf-8")
-    _sync(part)
+    sync(part)
     os.replace(part, target)
 
 
-def _sync(folder: Path) -> None:
-    for path in folder.iterdir():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+def load_head(model: Any, folder: Path) -> None:
+    """Give a regressive model the head that lies in its folder."""
+    if (folder / HEAD_FILE).is_file():
+        add_head(model).load_state_dict(load_file(folder / HEAD_FILE, device=str(model.device)))

@@ -19,9 +19,11 @@ from torch import Tensor
 
 from rm.context import Example, Frames, fill, pairwise
 from rm.families import load_family
-from rm.families.layout import Batch, PictureKey
-from rm.families.qwen3_vl import PictureFeatures, Qwen3VL
-from rm.model_folder import ModelCard, find_model, read_card
+from rm.families.family import Family, PictureFeatures
+from rm.families.layout import Batch
+from rm.features import FeatureCache
+from rm.forms import find_form
+from rm.model_folder import ModelCard, find_model, load_head, read_card
 from warehouse import Warehouse
 from warehouse.errors import InvalidInputError
 from warehouse.media.decode import decode_frames
@@ -42,10 +44,10 @@ class PairItem:
     instruction: str | None = None
 
 
-def frames_of(data: bytes, max_frames: int | None = None) -> Frames:
+def frames_of(data: bytes, max_frames: int | None = None, name: str = "") -> Frames:
     """Decoded media bytes, at most `max_frames` spread from first to last; raises MediaError."""
     pixels, times_s = decode_frames(data, max_frames)
-    return Frames(pixels, tuple(times_s))
+    return Frames(pixels, tuple(times_s), name)
 
 
 def sampled(frames: Frames, max_frames: int) -> Frames:
@@ -54,50 +56,61 @@ def sampled(frames: Frames, max_frames: int) -> Frames:
     if count <= max_frames:
         return frames
     chosen = np.linspace(0, count - 1, max_frames).round().astype(int).tolist()
-    return Frames(frames.pixels[chosen], tuple(frames.times_s[index] for index in chosen))
-
-
-def picture_keys(example: Example) -> Iterator[PictureKey]:
-    """Keys of the pictures that an example shows, as in `Batch.keys`."""
-    for part in example.parts:
-        if isinstance(part, Frames):
-            yield from ((id(part.pixels), index) for index in range(len(part.times_s)))
+    return Frames(frames.pixels[chosen], tuple(frames.times_s[index] for index in chosen), frames.name)
 
 
 class RewardModel:
     """A loaded model, frozen and in evaluation mode."""
 
-    def __init__(self, family: Qwen3VL, model: Any, card: ModelCard) -> None:
-        self.family, self.card = family, card
+    def __init__(self, family: Family, model: Any, card: ModelCard) -> None:
+        self.family, self.card, self.form = family, card, find_form(card.form)
         self.model = model.eval().requires_grad_(False)
 
     @property
     def model_id(self) -> str:
         return self.card.model_id
 
-    def score_pairs(self, items: Sequence[PairItem], batch: int = 64) -> Scores:
-        """P(yes) of each item, float32 [N] in (0, 1), in the order given; nothing for no items."""
-        shown: dict[int, Frames] = {}
-        examples = [pairwise(self._template(item.task, item.dimension, item.instruction), item.prompt,
-                             self._shown(item.reference, shown), self._shown(item.candidate, shown)) for item in items]
-        return sigmoid(self.log_odds(examples, batch))
+    @property
+    def max_frames(self) -> int:
+        """Most frames of a clip that the model is shown."""
+        return self.card.max_frames
 
-    def log_odds(self, examples: Sequence[Example], batch: int = 64) -> Scores:
-        """log P(yes) - log P(no) of each example, float32 [N]; each distinct picture is encoded once."""
+    def score_pairs(self, items: Sequence[PairItem], batch: int = 64) -> Scores:
+        """P(candidate beats reference) of each item, float32 [N] in (0, 1), in the order given; nothing for no items.
+
+        A pairwise model's is P(yes); a pointwise model's the Bradley-Terry probability of its two rewards.
+        """
+        shown: dict[int, Frames] = {}
+        examples = [example for item in items for example in self.form.questions(
+            self._template(item.task, item.dimension, item.instruction), item.prompt,
+            self._shown(item.reference, shown), self._shown(item.candidate, shown))]
+        return sigmoid(self.form.answered(self.scores(examples, batch)))
+
+    def scores(self, examples: Sequence[Example], batch: int = 64) -> Scores:
+        """The form's reading of each example, float32 [N]; each distinct picture is encoded once."""
         found = np.zeros(len(examples), np.float32)
         with torch.inference_mode():
             for indices, encoded, features in self._batches(examples, batch):
-                logits = self.family.verdict_logits(self.model, encoded, features)
-                found[indices] = self.family.verdict.log_odds(logits).cpu().numpy()
+                states = self.family.verdict_states(self.model, encoded, features)
+                found[indices] = self.form.read(self.family, self.model, states).cpu().numpy()
         return found
 
     def score_group(self, prompt: str, reference: Frames, candidates: Sequence[Frames], task: str, dimension: str,
                     instruction: str | None = None, batch: int = 64) -> Scores:
-        """P(yes) of each candidate against one reference, [N]; within 1e-4 of `score_pairs`, and cheaper."""
+        """P(candidate beats reference) of each candidate, [N]; within 1e-4 of `score_pairs`, and cheaper."""
         template = self._template(task, dimension, instruction)
         reference = sampled(reference, self.card.max_frames)
         shown: dict[int, Frames] = {}
-        examples = [pairwise(template, prompt, reference, self._shown(candidate, shown)) for candidate in candidates]
+        cut = [self._shown(candidate, shown) for candidate in candidates]
+        if self.form.asks_pairs:
+            return sigmoid(self._after_prefix(template, prompt, reference, cut, batch))
+        found = self.scores([Example(fill(template, prompt, each, None)) for each in (reference, *cut)], batch)
+        return sigmoid(found[1:] - found[0])
+
+    def _after_prefix(self, template: str, prompt: str, reference: Frames, candidates: Sequence[Frames],
+                      batch: int) -> Scores:
+        """Log-odds of each candidate; what stands before image 2 is read once."""
+        examples = [pairwise(template, prompt, reference, candidate) for candidate in candidates]
         found = np.zeros(len(examples), np.float32)
         shared = self.family.length(fill(template.partition("{image_2}")[0], prompt, reference, None), tail=False)
         cache: Any = None
@@ -105,29 +118,34 @@ class RewardModel:
             for indices, encoded, features in self._batches(examples, batch):
                 if cache is None:
                     cache = self.family.read_prefix(self.model, encoded, shared, features)
-                logits = self.family.verdict_logits_after(self.model, encoded, shared, cache, features)
-                found[indices] = self.family.verdict.log_odds(logits).cpu().numpy()
-        return sigmoid(found)
+                states = self.family.verdict_states_after(self.model, encoded, shared, cache, features)
+                found[indices] = self.form.read(self.family, self.model, states).cpu().numpy()
+        return found
 
     def reward(self, prompts: Sequence[str], references: Sequence[Frames], candidates: Tensor, task: str,
                dimension: str, instruction: str | None = None) -> Tensor:
-        """P(yes) [B] of candidates [B, T, H, W, 3] in [0, 1] at the times of their references; keeps the gradient.
+        """P(candidate beats reference) [B] of candidates [B, T, H, W, 3] in [0, 1]; keeps the gradient.
 
-        Raises InvalidInputError where a reference has another number of frames, once both are cut to the model's.
+        Candidates are shown at the times of their references. Raises InvalidInputError where a reference has another
+        number of frames, once both are cut to the model's.
         """
         template = self._template(task, dimension, instruction)
-        examples = []
+        examples: list[Example] = []
         for prompt, reference, pixels in zip(prompts, references, candidates, strict=True):
-            examples.append(self._against(template, prompt, sampled(reference, self.card.max_frames), pixels))
+            cut = sampled(reference, self.card.max_frames)
+            examples += self.form.questions(template, prompt, cut, self._beside(cut, pixels))
         encoded = self.family.encode(examples)
         features = self._features_with_gradient(encoded.pictures)
-        return self.family.verdict.p_yes(self.family.verdict_logits(self.model, encoded, features))
+        states = self.family.verdict_states(self.model, encoded, features)
+        won: Tensor = torch.sigmoid(self.form.answered(self.form.read(self.family, self.model, states)))
+        return won
 
-    def _against(self, template: str, prompt: str, reference: Frames, pixels: Tensor) -> Example:
+    def _beside(self, reference: Frames, pixels: Tensor) -> Frames:
+        """The candidate's frames at the times of its reference."""
         shown = sampled(Frames(pixels, tuple(range(len(pixels)))), self.card.max_frames)
         if len(shown.times_s) != len(reference.times_s):
             raise InvalidInputError(f"candidate of {len(pixels)} frames, reference of {len(reference.times_s)} shown")
-        return pairwise(template, prompt, reference, Frames(shown.pixels, reference.times_s))
+        return Frames(shown.pixels, reference.times_s)
 
     def _features_with_gradient(self, pictures: Sequence[Any]) -> list[PictureFeatures]:
         """Only tensors need a graph through the vision tower; references are arrays."""
@@ -147,19 +165,14 @@ class RewardModel:
         return seen.setdefault(id(frames.pixels), sampled(frames, self.card.max_frames))
 
     def _batches(self, examples: Sequence[Example], size: int) -> _Batches:
-        """Batches by length; features of a picture are kept until the last batch that shows it."""
+        """Batches by length; image features once per distinct picture."""
         lengths = [self.family.length(example.parts) for example in examples]
         order = sorted(range(len(examples)), key=lambda index: lengths[index])
-        chunks = [order[start:start + size] for start in range(0, len(order), size)]
-        last = {key: number for number, chunk in enumerate(chunks) for i in chunk for key in picture_keys(examples[i])}
-        held: dict[PictureKey, PictureFeatures] = {}
-        for number, chunk in enumerate(chunks):
+        features = FeatureCache(self.family, self.model)
+        for start in range(0, len(examples), size):
+            chunk = order[start:start + size]
             encoded = self.family.encode([examples[i] for i in chunk])
-            missing = [index for index, key in enumerate(encoded.keys) if key not in held]
-            computed = self.family.image_features(self.model, [encoded.pictures[i] for i in missing])
-            held |= {encoded.keys[i]: features for i, features in zip(missing, computed, strict=True)}
-            yield chunk, encoded, [held[key] for key in encoded.keys]
-            held = {key: features for key, features in held.items() if last[key] > number}
+            yield chunk, encoded, features(encoded)
 
 
 def sigmoid(log_odds: Scores) -> Scores:
@@ -171,4 +184,6 @@ def load_reward_model(warehouse: Warehouse | Path | str, model: str, device: str
     """The model of an id or folder on a device; raises NotFoundError, or ConfigError for an unknown family."""
     folder = find_model(warehouse, model)
     family = load_family(folder)
-    return RewardModel(family, family.load_model(folder).to(device), read_card(folder))
+    loaded = family.load_model(folder).to(device)
+    load_head(loaded, folder)
+    return RewardModel(family, loaded, read_card(folder))

@@ -87,6 +87,26 @@ def calibration_error(predicted: ArrayLike, wanted: ArrayLike, bins: int = 10) -
     return float(gaps.sum() / len(p))
 
 
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """Predictions between `low` and `high`: their mean, that of what was wanted, and their number."""
+
+    low: float
+    high: float
+    predicted: float
+    wanted: float
+    n: int
+
+
+def reliability(predicted: ArrayLike, wanted: ArrayLike, bins: int = 10) -> list[ReliabilityBin]:
+    """The bins of `calibration_error` that hold anything, lowest first."""
+    p, target = np.asarray(predicted, np.float64), np.asarray(wanted, np.float64)
+    place = np.minimum((p * bins).astype(int), bins - 1)
+    return [ReliabilityBin(index / bins, (index + 1) / bins, float(p[place == index].mean()),
+                           float(target[place == index].mean()), int((place == index).sum()))
+            for index in range(bins) if (place == index).any()]
+
+
 def rank_correlation(x: ArrayLike, y: ArrayLike) -> float:
     """Spearman's rho with mid-ranks for ties; 0 where one side does not vary."""
     from scipy.stats import rankdata

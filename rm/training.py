@@ -1,24 +1,28 @@
 """The training loop: AdamW with warm-up and cosine decay, validation with early stop, checkpoints that resume exactly.
 
-A checkpoint holds weights that learn, optimiser, torch's random state, the loader's place, the curve so far and the
-best weights; it is written under a temporary name and renamed. Left out on purpose: rows and folders (train.py).
-Full training or low-rank adapters (Hu et al., arXiv 2106.09685) through peft; adapters are merged at the end.
+Full training or low-rank adapters (Hu et al., arXiv 2106.09685) through peft; adapters are merged at the end. In
+several processes each takes its share of every batch, and the run equals that of one process up to rounding.
+Left out on purpose: files of checkpoints (checkpoint.py), rows and folders of models (train.py).
 """
 
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from rm.families.qwen3_vl import Qwen3VL
-from rm.losses import training_loss
+from rm.checkpoint import Checkpoint, load_checkpoint, newest, save_checkpoint
+from rm.families.family import Family, PictureFeatures
+from rm.features import FeatureCache
+from rm.forms import Form
+from rm.losses import Totals, totals, training_loss
+from rm.processes import Processes
 from rm.validation import Validator
 from warehouse.errors import TrainingError
 
@@ -38,6 +42,8 @@ class Schedule:
     rationale_weight: float
     validate_every: int
     patience: int
+    accumulate: int = 1
+    precision: str = "float32"
 
     def rate(self, step: int) -> float:
         """Learning rate of step 1 .. steps: linear warm-up, then cosine to a tenth."""
@@ -49,7 +55,7 @@ class Schedule:
 
 @dataclass
 class Progressing:
-    """What changes while training, apart from weights and optimiser."""
+    """What changes while training, apart from weights and optimiser; plain values only."""
 
     step: int = 0
     curve: Curve = field(default_factory=list)
@@ -57,7 +63,6 @@ class Progressing:
     best_loss: float = math.inf
     best_accuracy: float = math.nan
     waited: int = 0
-    best: dict[str, Tensor] = field(default_factory=dict)
 
 
 def add_adapters(model: Any, rank: int) -> Any:
@@ -68,57 +73,95 @@ def add_adapters(model: Any, rank: int) -> Any:
     return get_peft_model(model, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=pattern))
 
 
-class Training:
-    """One run over a loader, resumable from `checkpoint`; `model` learns in place."""
+class _Loss(nn.Module):
+    """The loss as a module, so that DistributedDataParallel can average its gradients."""
 
-    def __init__(self, family: Qwen3VL, model: Any, schedule: Schedule, loader: Any, validator: Validator,
-                 checkpoint: Path) -> None:
-        self.family, self.model, self.schedule = family, model, schedule
-        self.loader, self.validator, self.checkpoint = loader, validator, checkpoint
+    def __init__(self, family: Family, model: Any, form: Form, schedule: Schedule) -> None:
+        super().__init__()
+        self.model = model
+        self._family, self._form, self._schedule = family, form, schedule
+
+    def forward(self, batch: Any, over: Totals, features: list[PictureFeatures] | None) -> Tensor:
+        with torch.autocast(self.model.device.type, torch.bfloat16, enabled=self._schedule.precision == "bf16"):
+            return training_loss(self._family, self.model, self._form, batch, self._schedule.rationale_weight, over,
+                                 features)
+
+
+class Training:
+    """One run over a loader, resumable from the checkpoints of `folder`; `model` learns in place."""
+
+    def __init__(self, family: Family, model: Any, schedule: Schedule, loader: Any, validator: Validator,
+                 folder: Path, about: Mapping[str, Any], processes: Processes) -> None:
+        self.model, self.schedule, self.processes = model, schedule, processes
+        self.loader, self.validator, self.folder, self.about = loader, validator, folder, about
         self.learning = {name: p for name, p in model.named_parameters() if p.requires_grad}
         self.optimiser = torch.optim.AdamW(self.learning.values(), lr=schedule.learning_rate,
                                            weight_decay=schedule.weight_decay, betas=(0.9, 0.99))
-        self.at = Progressing()
+        moving = any(parameter.requires_grad for parameter in family.vision_parameters(model))
+        self.features = None if moving else FeatureCache(family, model, alone=True)
+        self.loss = processes.wrapped(_Loss(family, model, loader.dataset.asking.form, schedule))
+        self.at, self.best = Progressing(), self._weights()
 
     def run(self, progress: Progress) -> Progressing:
         """Train to the last step or until validation stops it; the best weights are in the model afterwards."""
-        if self.checkpoint.is_file():
-            self._resume()
+        found = newest(self.folder)
+        if found:
+            self._resume(found)
         else:
             self._validate()
-        batches = iter(self.loader)
+        batches, clock, first = iter(self.loader), time.perf_counter(), self.at.step
         self.model.train()
         while self.at.step < self.schedule.steps and not self._waited_long():
-            self._step(next(batches))
-            progress(self.at.step, self.schedule.steps, f"loss {self.at.curve[-1][2]:.3f}")
+            self._step(batches)
+            rate = (self.at.step - first) / (time.perf_counter() - clock)
+            progress(self.at.step, self.schedule.steps, f"loss {self.at.curve[-1][2]:.3f}, {rate:.2f} steps/s")
             if self.at.step % self.schedule.validate_every == 0 or self.at.step == self.schedule.steps:
                 self._validate()
                 self._save()
-        self._put(self.at.best)
+        self._put(self.best)
         self.model.eval()
         return self.at
 
     def _waited_long(self) -> bool:
         return 0 < self.schedule.patience <= self.at.waited
 
-    def _step(self, batch: Any) -> None:
+    def _step(self, batches: Any) -> None:
         self.at.step += 1
         for group in self.optimiser.param_groups:
             group["lr"] = self.schedule.rate(self.at.step)
-        loss, _ = training_loss(self.family, self.model, batch, self.schedule.rationale_weight)
-        if not bool(torch.isfinite(loss)):
-            raise TrainingError(f"the loss is {loss.item()} at step {self.at.step}", where=str(self.checkpoint),
-                                hint="the last checkpoint is kept; lower learning_rate")
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.learning.values(), 1.0)
+        loss = sum(self._learn_from(next(batches)) for _ in range(self.schedule.accumulate))
+        if not math.isfinite(loss):
+            raise self._lost("loss", loss)
+        nn.utils.clip_grad_norm_(self.learning.values(), 1.0)
         self.optimiser.step()
-        self.at.curve.append((self.at.step, "train/loss", loss.item()))
+        self.at.curve.append((self.at.step, "train/loss", loss))
+
+    def _lost(self, name: str, value: float) -> TrainingError:
+        return TrainingError(f"the {name} is {value} at step {self.at.step}", where=str(self.folder),
+                             hint="the last checkpoint is kept; lower learning_rate")
+
+    def _learn_from(self, batch: Any) -> float:
+        """Add one batch's gradient; its loss over all processes."""
+        own, device = totals(batch), self.model.device
+        over = Totals(*(self.processes.total(value.to(device)) for value in (own.weight, own.tokens)))
+        loss = self.loss(batch, over, self.features(batch) if self.features else None) / self.schedule.accumulate
+        # Gradients are averaged over processes, while the parts of the loss must add up.
+        (loss * self.processes.world).backward()
+        return float(self.processes.total(loss))
 
     def _validate(self) -> None:
-        self.model.eval()
-        loss, accuracy, n = self.validator(self.model)
-        self.model.train()
+        """In the first process only, which tells the others what to do next."""
+        if self.processes.first:
+            self.model.eval()
+            loss, accuracy, n = self.validator(self.model, self.features)
+            self.model.train()
+            self._note(loss, accuracy, n)
+        self.at = self.processes.agreed(self.at)
+
+    def _note(self, loss: float, accuracy: float, n: int) -> None:
+        if n and not math.isfinite(loss):
+            raise self._lost("validation loss", loss)
         if n:
             self.at.curve += [(self.at.step, "validation/loss", loss), (self.at.step, "validation/accuracy", accuracy)]
         if n and loss >= self.at.best_loss:
@@ -126,35 +169,34 @@ class Training:
             return
         # Without a validation split the last weights are the best known.
         self.at.best_step, self.at.best_loss, self.at.best_accuracy, self.at.waited = self.at.step, loss, accuracy, 0
-        self.at.best = {name: p.detach().clone() for name, p in self.learning.items()}
+        self.best = self._weights()
 
-    def _put(self, values: dict[str, Tensor]) -> None:
+    def _weights(self) -> dict[str, Tensor]:
+        return {name: p.detach().clone() for name, p in self.learning.items()}
+
+    def _put(self, values: Mapping[str, Tensor]) -> None:
         with torch.no_grad():
             for name, parameter in self.learning.items():
                 parameter.copy_(values[name])
 
     def _save(self) -> None:
-        state = {"at": vars(self.at), "now": {name: p.detach() for name, p in self.learning.items()},
-                 "optimiser": self.optimiser.state_dict(), "loader": self.loader.state_dict(),
+        if not self.processes.first:
+            return
+        state = {"at": vars(self.at), "optimiser": self.optimiser.state_dict(), "loader": self.loader.state_dict(),
                  "random": torch.get_rng_state(), "samples": self._fingerprints()}
-        part = self.checkpoint.with_suffix(".part")
-        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, self.checkpoint)
+        now = {name: p.detach() for name, p in self.learning.items()}
+        save_checkpoint(self.folder, self.at.step, Checkpoint(now, self.best, state), self.about)
 
-    def _resume(self) -> None:
-        state = torch.load(self.checkpoint, map_location=self.model.device, weights_only=True)
-        if state["samples"] != self._fingerprints():
-            raise TrainingError("the checkpoint was trained on other samples", where=str(self.checkpoint),
+    def _resume(self, path: Path) -> None:
+        found = load_checkpoint(path, self.model.device)
+        if found.state["samples"] != self._fingerprints():
+            raise TrainingError("the checkpoint was trained on other samples", where=str(path),
                                 hint="remove it to start again")
-        self.at = Progressing(**state["at"])
-        self._put(state["now"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.loader.load_state_dict(state["loader"])
-        torch.set_rng_state(state["random"].cpu())
+        self.at, self.best = Progressing(**found.state["at"]), found.best
+        self._put(found.learning)
+        self.optimiser.load_state_dict(found.state["optimiser"])
+        self.loader.load_state_dict(found.state["loader"])
+        torch.set_rng_state(found.state["random"].cpu())
 
     def _fingerprints(self) -> list[str]:
         return [part.fingerprint() for part in self.loader.dataset.parts]

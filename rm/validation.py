@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from rm.context import Example
-from rm.families.qwen3_vl import Qwen3VL
+from rm.families.family import Family
+from rm.features import FeatureCache
 from rm.loader import PairExamples
 from warehouse.shards.order import epoch_order
 
@@ -16,30 +17,37 @@ TIE_MARGIN = 0.05
 
 
 class Validator:
-    """A fixed part of a split, at most `limit` samples chosen by hash, encoded once."""
+    """A fixed part of a split, at most `limit` samples chosen by hash, encoded once.
 
-    def __init__(self, family: Qwen3VL, examples: PairExamples, limit: int, batch: int = 64) -> None:
+    A model that is taught with negatives is chosen by them too: `negatives` is their share, as in training. They count
+    in the loss, not in the accuracy.
+    """
+
+    def __init__(self, family: Family, examples: PairExamples, limit: int, negatives: float = 0.0,
+                 batch: int = 64) -> None:
         chosen = sorted(epoch_order(len(examples), 0, 0)[:limit].tolist())
-        asked = [_without_answer(example) for index in chosen for example in examples[index]]
-        asked.sort(key=lambda example: family.length(example.parts))
-        self._family = family
+        extra = [len(examples) + index for index in chosen[:int(len(chosen) * negatives)]]
+        pairs = [(examples[index], index < len(examples)) for index in (*chosen, *extra)]
+        pairs.sort(key=lambda each: family.length(each[0][0].parts))
+        self._voted = torch.tensor([voted for _, voted in pairs], dtype=torch.bool)
+        asked = [Example(example.parts, target=example.target) for pair, _ in pairs for example in pair]
+        self._family, self._form = family, examples.asking.form
         self._batches = [family.encode(asked[start:start + batch]) for start in range(0, len(asked), batch)]
 
-    def __call__(self, model: Any) -> tuple[float, float, int]:
+    def __call__(self, model: Any, features: FeatureCache | None = None) -> tuple[float, float, int]:
         """(mean soft cross-entropy, accuracy where the consensus is no tie, number of such questions)."""
-        odds, targets = [], []
+        scores, targets = [], []
         with torch.no_grad():
             for batch in self._batches:
-                odds.append(self._family.verdict.log_odds(self._family.verdict_logits(model, batch)).cpu())
+                states = self._family.verdict_states(model, batch, features(batch) if features else None)
+                scores.append(self._form.read(self._family, model, states).cpu())
                 targets.append(batch.targets)
-        if not odds:
+        if not scores:
             return float("nan"), float("nan"), 0
-        z, wanted = torch.cat(odds), torch.cat(targets)
+        z = torch.from_numpy(self._form.both_orders(torch.cat(scores).numpy()))
+        b_wins = torch.cat(targets)[0 if self._form.asks_pairs else 1::2]
+        wanted = torch.stack([b_wins, 1 - b_wins], dim=1)
         loss = torch.nn.functional.binary_cross_entropy_with_logits(z, wanted)
-        decided = (wanted - 0.5).abs() > TIE_MARGIN
+        decided = ((wanted - 0.5).abs() > TIE_MARGIN) & self._voted[:, None]
         right = ((z > 0) == (wanted > 0.5))[decided].numpy()
         return float(loss), float(np.mean(right)) if len(right) else float("nan"), len(right)
-
-
-def _without_answer(example: Example) -> Example:
-    return Example(example.parts, target=example.target, weight=example.weight)

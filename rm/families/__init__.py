@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rm.families.family import Family
+from rm.families.internvl import InternVL
+from rm.families.qwen2_5_vl import Qwen25VL
 from rm.families.qwen3_vl import Qwen3VL
 from warehouse.errors import ConfigError
 
-FAMILIES = {"qwen3_vl": Qwen3VL}
+FAMILIES: dict[str, type[Family]] = {family.model_type: family for family in (Qwen25VL, Qwen3VL, InternVL)}
 
 
-def load_family(path: str | Path, max_pixels: int | None = None) -> Qwen3VL:
+def load_family(path: str | Path, max_pixels: int | None = None) -> Family:
     """The family that a checkpoint's config.json names; raises ConfigError for an unknown one."""
     from transformers import AutoConfig
 

@@ -15,9 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rm.context import Example
-
-PictureKey = tuple[int, int]
+from rm.context import Example, PictureKey
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class Row:
 class Batch:
     """One right-padded batch. `features_of` says which distinct picture each image slot shows, in reading order.
 
-    `keys` names each picture by (id of its clip's pixels, frame), the same in every batch that shows it.
+    `keys` are those of `Frames.keys`, the same in every batch that shows a picture.
     """
 
     input_ids: Tensor

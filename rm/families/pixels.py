@@ -59,17 +59,16 @@ def fitted_size(height: int, width: int, geometry: PatchGeometry) -> tuple[int, 
     return int(new_height), int(new_width)
 
 
-def fit(pixels: Any, geometry: PatchGeometry) -> Any:
-    """[H, W, 3] resized (bicubic) to whole windows within the area limits; unchanged where it fits already.
+def resized(pixels: Any, size: tuple[int, int]) -> Any:
+    """[H, W, 3] resized (bicubic) to height and width; unchanged where it has them already.
 
-    A uint8 array goes through Pillow; a float tensor keeps its gradient and stays within rounding of Pillow.
+    A uint8 array goes through Pillow; a float tensor keeps its gradient and stays within a few 8-bit steps of Pillow.
     """
-    size = fitted_size(*pixels.shape[:2], geometry)
     if size == tuple(pixels.shape[:2]):
         return pixels
     if isinstance(pixels, Tensor):
-        resized = F.interpolate(pixels.permute(2, 0, 1)[None], size, mode="bicubic", antialias=True)
-        return resized[0].permute(1, 2, 0).clamp(0.0, 1.0)
+        scaled = F.interpolate(pixels.permute(2, 0, 1)[None], size, mode="bicubic", antialias=True)
+        return scaled[0].permute(1, 2, 0).clamp(0.0, 1.0)
     return np.asarray(Image.fromarray(pixels).resize(size[::-1], Image.Resampling.BICUBIC))
 
 

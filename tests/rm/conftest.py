@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,17 +19,9 @@ class Place:
 
 
 @pytest.fixture(scope="session")
-def template_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """One world for all tests: each trains under a name of its own."""
     root = tmp_path_factory.mktemp("rm")
-    world.checkpoint(root / "base")
     with open_warehouse(str(root / "warehouse")) as opened:
-        world.dataset(opened, images=48, clips=12)
-    return root
-
-
-@pytest.fixture
-def place(template_root: Path, tmp_path: Path) -> Iterator[Place]:
-    """A copy of the world for one test."""
-    shutil.copytree(template_root / "warehouse", tmp_path / "warehouse")
-    with open_warehouse(str(tmp_path / "warehouse")) as opened:
-        yield Place(opened, template_root / "base")
+        world.dataset(opened)
+        yield Place(opened, world.checkpoint(root / "base"))

@@ -1,4 +1,4 @@
-"""The Qwen3-VL family against transformers' own preprocessing, positions and forward pass."""
+"""Every family against transformers' own preprocessing, positions and forward pass."""
 
 from __future__ import annotations
 
@@ -10,63 +10,99 @@ import pytest
 import torch
 
 from rm.context import Frames, Text, fill, pairwise
-from rm.families import load_family
-from rm.families.pixels import patchify, to_unit
-from rm.families.qwen3_vl import Qwen3VL
+from rm.families import FAMILIES, Family, load_family
+from rm.reward_model import PairItem, load_reward_model
 from rm.verdict import Verdict
-from simulation import vlm
+from tests.rm import tiny, world
+from tests.rm.world import TEMPLATE
 from warehouse.errors import ConfigError
 
-TEMPLATE = "prompt : {prompt} . image 1 {image_1} image 2 {image_2} is image 2 better than image 1 ?"
+# Written by hand from the published chat templates of Qwen3-VL, Qwen2.5-VL and InternVL3 (hf); {} is one picture.
+QUESTION = "overall quality . image 1 {} image 2 {} prompt : a red circle . is image 2 better than image 1 ?"
+USER, ASSISTANT = "<|im_start|> user", "<|im_end|> <|im_start|> assistant"
+FRAME = {"qwen3_vl": f"{USER} {QUESTION} {ASSISTANT}",
+         "qwen2_5_vl": f"<|im_start|> system You are a helpful assistant. <|im_end|> {USER} {QUESTION} {ASSISTANT}",
+         "internvl": f"{USER} {QUESTION} {ASSISTANT}"}
+PICTURE = {"qwen3_vl": "<|vision_start|>" + 16 * " <|image_pad|>" + " <|vision_end|>",
+           "internvl": "<img>" + 16 * " <IMG_CONTEXT>" + " </img>"}
+PICTURE["qwen2_5_vl"] = PICTURE["qwen3_vl"]
+Loaded = tuple[Path, Any, Family]
 
 
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any, Qwen3VL]:
-    folder = tmp_path_factory.mktemp("tiny")
-    torch.manual_seed(0)
-    model = vlm.build("small").eval()
-    model.save_pretrained(folder)
-    vlm.write_tokenizer(folder)
-    return folder, model, load_family(folder)
+@pytest.fixture(scope="module", params=sorted(FAMILIES))
+def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Loaded:
+    folder = tiny.checkpoint(request.param, tmp_path_factory.mktemp("tiny") / request.param)
+    family = load_family(folder)
+    return folder, family.load_model(folder).eval(), family
 
 
-def _frames(seed: int, count: int = 1) -> Frames:
-    pixels = np.random.default_rng(seed).integers(0, 255, (count, 32, 32, 3)).astype(np.uint8)
-    return Frames(pixels, tuple(0.5 * index for index in range(count)))
+def test_tokens_are_those_of_the_published_templates(loaded: Loaded) -> None:
+    _, _, family = loaded
+    batch = family.encode([pairwise(TEMPLATE, "a red circle", world.frames(1), world.frames(2))])
+    found = family.tokenizer.convert_ids_to_tokens(batch.input_ids[0].tolist())
+    picture = PICTURE[family.model_type]
+    assert " ".join(found) == FRAME[family.model_type].format(picture, picture)
 
 
-def test_patches_equal_the_image_processor(checkpoint: tuple[Path, Any, Qwen3VL]) -> None:
+def test_pixels_equal_the_image_processor(loaded: Loaded) -> None:
+    _, model, family = loaded
+    pictures = [world.frames(1, side=32).pixels[0], world.frames(2, side=48).pixels[0]]
+    values = _their_pixels(family, pictures)
+    with torch.no_grad():
+        theirs = model.model.get_image_features(**values, return_dict=True).pooler_output
+        shown = family.encode([pairwise(TEMPLATE, "x", *(Frames(p[None]) for p in pictures))]).pictures
+        ours = family.image_features(model, shown)
+    for each, other in zip(ours, theirs, strict=True):
+        assert (each.merged - other).abs().max() < 2e-4
+
+
+def _their_pixels(family: Family, pictures: list[Any]) -> dict[str, torch.Tensor]:
+    """What transformers' own processor of the family makes of the pictures."""
+    from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
     from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-    _, _, family = checkpoint
-    picture = _frames(1).pixels[0]
-    processor = Qwen2VLImageProcessorPil(patch_size=4, merge_size=2, temporal_patch_size=2, image_mean=[0.5] * 3,
-                                         image_std=[0.5] * 3, size={"shortest_edge": 64, "longest_edge": 16384})
-    theirs = torch.as_tensor(np.asarray(processor(images=[picture])["pixel_values"]))
-    assert (patchify(to_unit([picture]), family.geometry) - theirs).abs().max() < 1e-6
+    if family.model_type == "internvl":
+        square = GotOcr2ImageProcessorPil(size={"height": 32, "width": 32}, image_mean=[0.4, 0.5, 0.6],
+                                          image_std=[0.2, 0.25, 0.3])
+        return {"pixel_values": torch.as_tensor(np.asarray(square(images=pictures)["pixel_values"]))}
+    geometry: Any = family.geometry  # type: ignore[attr-defined]
+    processor = Qwen2VLImageProcessorPil(
+        patch_size=4, merge_size=2, temporal_patch_size=2, image_mean=list(geometry.mean),
+        image_std=list(geometry.std), size={"shortest_edge": 1024, "longest_edge": 1024})
+    made = processor(images=pictures)
+    return {name: torch.as_tensor(np.asarray(made[name])) for name in ("pixel_values", "image_grid_thw")}
 
 
 @pytest.mark.parametrize("frames", [1, 3])
-def test_forward_equals_transformers(checkpoint: tuple[Path, Any, Qwen3VL], frames: int) -> None:
-    _, model, family = checkpoint
-    shared = _frames(1, frames)
-    examples = [pairwise(TEMPLATE, "a red circle", shared, _frames(2, frames)),
-                pairwise(TEMPLATE, "a red circle left of a blue square", _frames(3, frames), shared)]
+def test_forward_equals_transformers(loaded: Loaded, frames: int) -> None:
+    _, model, family = loaded
+    shared = world.frames(1, frames)
+    examples = [pairwise(TEMPLATE, "a red circle", shared, world.frames(2, frames)),
+                pairwise(TEMPLATE, "a red circle left of a blue square", world.frames(3, frames), shared)]
     batch = family.encode(examples)
     assert len(batch.pictures) == 3 * frames and len(batch.features_of) == 4 * frames
+    values = _their_pixels(family, [batch.pictures[i] for i in batch.features_of])
+    if family.model_type != "internvl":
+        values["mm_token_type_ids"] = (batch.input_ids == model.config.image_token_id).int()
     with torch.no_grad():
         ours = family.verdict_logits(model, batch)
-        pixels = patchify(to_unit([batch.pictures[i] for i in batch.features_of]), family.geometry)
-        theirs = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask, pixel_values=pixels,
-                       image_grid_thw=torch.tensor([[1, 8, 8]] * len(batch.features_of)),
-                       mm_token_type_ids=(batch.input_ids == model.config.image_token_id).int()).logits
-    assert (ours - theirs[torch.arange(2), batch.verdict_index]).abs().max() < 1e-5
+        theirs = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask, **values).logits
+    assert (ours - theirs[torch.arange(2), batch.verdict_index]).abs().max() < 1e-3
 
 
-def test_gradient_reaches_the_pixels(checkpoint: tuple[Path, Any, Qwen3VL]) -> None:
-    _, model, family = checkpoint
+def test_shared_prefix_equals_plain_scores(loaded: Loaded) -> None:
+    folder, _, _ = loaded
+    model = load_reward_model(folder.parent, str(folder))
+    reference, candidates = world.frames(1, 2), [world.frames(n, 2) for n in (2, 3, 4)]
+    group = model.score_group("a red circle", reference, candidates, "t2v", "overall", TEMPLATE)
+    plain = model.score_pairs([PairItem("a red circle", reference, c, "t2v", "overall", TEMPLATE) for c in candidates])
+    assert np.abs(group - plain).max() < 1e-4 and np.ptp(plain) > 1e-3
+
+
+def test_gradient_reaches_the_pixels(loaded: Loaded) -> None:
+    _, model, family = loaded
     candidate = torch.rand(1, 32, 32, 3, requires_grad=True)
-    batch = family.encode([pairwise(TEMPLATE, "a red circle", _frames(1), Frames(candidate))])
+    batch = family.encode([pairwise(TEMPLATE, "a red circle", world.frames(1), Frames(candidate))])
     family.verdict.p_yes(family.verdict_logits(model, batch)).sum().backward()
     assert candidate.grad is not None and candidate.grad.abs().sum() > 0
 
@@ -79,7 +115,7 @@ def test_p_yes_sums_variants() -> None:
 
 
 def test_templates_need_their_images() -> None:
-    parts = fill("judge {prompt} : {image_1} done", "a red circle", _frames(1), None)
+    parts = fill("judge {prompt} : {image_1} done", "a red circle", world.frames(1), None)
     assert parts[0] == Text("judge a red circle : ") and parts[2] == Text(" done")
     with pytest.raises(ConfigError, match="image_2"):
-        fill(TEMPLATE, "x", _frames(1), None)
+        fill(TEMPLATE, "x", world.frames(1), None)

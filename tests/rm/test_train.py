@@ -6,15 +6,22 @@ import signal
 import subprocess
 import sys
 import time
+from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from rm import train
-from rm.model_folder import weights_digest
-from rm.reward_model import load_reward_model
+from rm.checkpoint import Checkpoint, load_checkpoint, newest, save_checkpoint
+from rm.model_folder import ModelCard, weights_digest
+from rm.reward_model import PairItem, load_reward_model
+from rm.run_training import TrainingJob, start
+from tests.rm import tiny, world
 from tests.rm.conftest import Place
-from warehouse.errors import NotFoundError
+from warehouse import open_warehouse
+from warehouse.errors import CorruptDataError, NotFoundError, TrainingError
 from warehouse.stage import Receipt
 
 CHILD = """
@@ -40,12 +47,12 @@ def curve(place: Place, receipt: Receipt) -> list[tuple[int, str, float]]:
 
 
 def test_training_learns_what_voters_like(place: Place) -> None:
-    receipt = train.run(config(place), place.warehouse)
+    receipt = train.run(config(place, name="learns"), place.warehouse)
     losses = [value for _, name, value in curve(place, receipt) if name == "validation/loss"]
     assert min(losses) < losses[0] - 0.05
     assert receipt.outputs["validation_accuracy"] > 0.8 and receipt.outputs["best_step"] > 0
-    assert not train.run(config(place), place.warehouse).changed
-    row = place.warehouse.rows("SELECT * FROM models")[0]
+    assert not train.run(config(place, name="learns"), place.warehouse).changed
+    row = place.warehouse.rows("SELECT * FROM models WHERE model_id = ?", [receipt.outputs["model_id"]])[0]
     folder = place.warehouse.root / row["uri"]
     assert row["kind"] == "reward_model" and row["sha256"] == weights_digest(folder)
     card = json.loads((folder / "rm.json").read_text())
@@ -53,30 +60,36 @@ def test_training_learns_what_voters_like(place: Place) -> None:
     assert load_reward_model(place.warehouse, receipt.outputs["model_id"]).model_id == receipt.outputs["model_id"]
 
 
-def test_kill_and_same_command_continue_bit_for_bit(place: Place, tmp_path: Path, template_root: Path) -> None:
+def test_kill_and_same_command_continue_bit_for_bit(place: Place, tmp_path: Path) -> None:
     undisturbed = train.run(config(place), place.warehouse)
     other = tmp_path / "other"
-    subprocess.run(["cp", "-r", str(template_root / "warehouse"), str(other)], check=True)
-    options = config(place).model_dump_json()
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    child = subprocess.Popen([sys.executable, "-c", CHILD, str(other), options], env=environment)
-    models = other / "models"
-    deadline = time.monotonic() + 120
-    while not list(models.glob(".unfinished-*/checkpoint.pt")):
-        assert child.poll() is None and time.monotonic() < deadline, "no checkpoint before the end"
-        time.sleep(0.005)
-    child.send_signal(signal.SIGKILL)
-    child.wait()
-    assert not list(models.glob("[!.]*")), "killed too late to say anything"
-    from warehouse import open_warehouse
-
+    with open_warehouse(str(other)) as warehouse:
+        world.dataset(warehouse)
+    _kill_after_a_checkpoint(other, config(place).model_dump_json())
     with open_warehouse(str(other)) as warehouse:
         resumed = train.run(config(place), warehouse)
         assert resumed.outputs == undisturbed.outputs
         assert curve(Place(warehouse, place.base), resumed) == curve(place, undisturbed)
-        paths = [root / "models" / resumed.outputs["model_id"] for root in (warehouse.root, place.warehouse.root)]
-        assert weights_digest(paths[0]) == weights_digest(paths[1])
-    assert not list(models.glob(".*"))
+        folders = [root / resumed.outputs["path"] for root in (warehouse.root, place.warehouse.root)]
+        assert weights_digest(folders[0]) == weights_digest(folders[1])
+    assert not list((other / "models").glob(".*"))
+
+
+def _kill_after_a_checkpoint(root: Path, options: str) -> None:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    child = subprocess.Popen([sys.executable, "-c", CHILD, str(root), options], env=environment)
+    deadline = time.monotonic() + 120
+    while not list((root / "models").glob(".unfinished-*/step-*")):
+        assert child.poll() is None and time.monotonic() < deadline, "no checkpoint before the end"
+        time.sleep(0.005)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    assert not list((root / "models").glob("[!.]*")), "killed too late to say anything"
+    checkpoint = newest(next((root / "models").glob(".unfinished-*")))
+    assert checkpoint and {"learning.safetensors", "best.safetensors"} <= {path.name for path in checkpoint.iterdir()}
+    about = json.loads((checkpoint / "about.json").read_text())
+    assert (about["dataset"], about["version"], about["config"]["steps"]) == ("bright", 1, 30)
+    assert about["code_version"] and about["base_id"] and about["dataset_hash"]
 
 
 def test_adapters_train_little_and_are_merged(place: Place) -> None:
@@ -86,6 +99,96 @@ def test_adapters_train_little_and_are_merged(place: Place) -> None:
     losses = [value for _, name, value in curve(place, receipt) if name == "validation/loss"]
     assert min(losses) < losses[0]
     load_reward_model(place.warehouse, receipt.outputs["model_id"])
+
+
+def _curve(place: Place, folder: Path, **changes: object) -> dict[str, list[float]]:
+    """Values by name of a training into `folder`, without rows."""
+    chosen = config(place, **changes)
+    asked = place.warehouse.rows("SELECT task, dimension, template FROM instructions "
+                                 "WHERE dimension = 'overall' AND form = 'pairwise'")
+    card = ModelCard(model_id="x", instructions={row["task"]: {row["dimension"]: row["template"]} for row in asked})
+    start(TrainingJob(config=chosen, root=place.warehouse.root, base=Path(chosen.base), card=card, target=folder),
+          lambda done, total, note: None)
+    found: dict[str, list[float]] = defaultdict(list)
+    for _, name, value in json.loads((folder / "curve.json").read_text()):
+        found[name].append(value)
+    return found
+
+
+def test_two_processes_learn_what_one_learns(place: Place, tmp_path: Path) -> None:
+    one, two = (_curve(place, tmp_path / str(n), processes=n, steps=5, learning_rate=1e-3) for n in (1, 2))
+    assert one["train/loss"] == pytest.approx(two["train/loss"], abs=1e-5)
+    assert one["validation/loss"] == pytest.approx(two["validation/loss"], abs=1e-5)
+    assert len(set(one["train/loss"])) == 5
+
+
+@pytest.mark.slow
+def test_a_process_that_fails_is_quoted(place: Place, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="share a batch of 1 pairs"):
+        _curve(place, tmp_path / "x", processes=2, batch_pairs=1, steps=1)
+
+
+def test_accumulated_batches_are_one_step(place: Place, tmp_path: Path) -> None:
+    still = {"learning_rate": 1e-12, "batch_pairs": 4, "validation_samples": 0, "rationale_weight": 0}
+    single = _curve(place, tmp_path / "1", steps=4, **still)["train/loss"]
+    double = _curve(place, tmp_path / "2", steps=2, accumulate=2, **still)["train/loss"]
+    assert double == pytest.approx([sum(single[:2]) / 2, sum(single[2:]) / 2], abs=1e-6)
+
+
+def test_recomputing_changes_memory_only(place: Place, tmp_path: Path) -> None:
+    plain, again = (_curve(place, tmp_path / str(on), steps=3, recompute=on) for on in (False, True))
+    assert plain["train/loss"] == pytest.approx(again["train/loss"], abs=1e-5)
+
+
+def test_half_precision_stays_close(place: Place, tmp_path: Path) -> None:
+    full, half = (_curve(place, tmp_path / name, steps=3, precision=name) for name in ("float32", "bf16"))
+    assert full["train/loss"] == pytest.approx(half["train/loss"], abs=0.05)
+    assert full["train/loss"] != half["train/loss"]
+
+
+def test_a_lost_run_stops_and_keeps_its_checkpoint(place: Place, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="loss is"):
+        _curve(place, tmp_path / "x", learning_rate=1e20, warmup_steps=6, validate_every=1)
+    kept = newest(tmp_path / ".unfinished-x")
+    if kept:
+        found = load_checkpoint(kept, "cpu")
+        assert all(bool(torch.isfinite(value).all()) for value in found.learning.values())
+
+
+def test_a_checkpoint_never_runs_code(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    save_checkpoint(folder, 3, Checkpoint({"w": torch.ones(2)}, {"w": torch.zeros(2)}, {"at": 1}), {"dataset": "x"})
+    found = load_checkpoint(folder / "step-00000003", "cpu")
+    assert found.state == {"at": 1} and float(found.learning["w"].sum()) == 2
+    save_checkpoint(folder, 20, found, {})
+    assert [path.name for path in folder.iterdir()] == ["step-00000020"]
+    torch.save(Harm(str(tmp_path / "harm")), folder / "step-00000020" / "state.pt")
+    with pytest.raises(CorruptDataError, match="not a checkpoint"):
+        load_checkpoint(folder / "step-00000020", "cpu")
+    assert not (tmp_path / "harm").exists()
+
+
+class Harm:
+    """Unpickling it makes a folder."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (self._path,)
+
+
+@pytest.mark.parametrize("family", ["qwen2_5_vl", "internvl"])
+@pytest.mark.parametrize("rank", [0, 4])
+def test_every_family_trains_saves_and_scores(place: Place, tmp_path: Path, family: str, rank: int) -> None:
+    base = tiny.checkpoint(family, tmp_path / "base")
+    losses = _curve(place, tmp_path / "x", base=str(base), lora_rank=rank, steps=6, learning_rate=5e-3,
+                    warmup_steps=1)["validation/loss"]
+    assert min(losses) < losses[0]
+    model = load_reward_model(tmp_path, str(tmp_path / "x"))
+    asked = PairItem("a red circle", world.frames(1), world.frames(2), "t2i", "overall")
+    before = load_reward_model(tmp_path, str(base)).score_pairs([replace(asked, instruction=world.TEMPLATE)])
+    assert 0 < float(model.score_pairs([asked])[0]) < 1 and float(before[0]) != float(model.score_pairs([asked])[0])
 
 
 def test_early_stop_keeps_the_best(place: Place) -> None:

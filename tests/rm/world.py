@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,8 @@ from warehouse.media.encode import encode_mp4, encode_png
 from warehouse.records import Row, candidate_row, generator_row, pair_row, prompt_row, rationale_row
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "instructions"
-TEMPLATE = "prompt : {prompt} . image 1 {image_1} image 2 {image_2} is image 2 better than image 1 ?"
+TEMPLATE = "overall quality . image 1 {image_1} image 2 {image_2} prompt : {prompt} . is image 2 better than image 1 ?"
+PROMPT_FIRST = "prompt : {prompt} . image 1 {image_1} image 2 {image_2} is image 2 better than image 1 ?"
 COLOURS, SHAPES = ("red", "yellow", "green", "blue", "purple", "black"), ("circle", "square", "triangle", "cross")
 PROMPTS = [f"{count} {colour} {shape}" for count in ("a", "two", "three") for colour in COLOURS for shape in SHAPES]
 
@@ -49,42 +52,44 @@ def frames(seed: int, count: int = 1, side: int = 32) -> Frames:
     return Frames(pixels, tuple(0.25 * index for index in range(count)))
 
 
-def dataset(warehouse: Warehouse, images: int = 48, clips: int = 0, rationales: bool = True) -> Row:
+def dataset(warehouse: Warehouse, images: int = 48, clips: int = 12) -> Row:
     """Build version 1 of the dataset `bright`; returns the stage's outputs."""
     generator = generator_row("noise", "test", "1")
     instructions.run(instructions.InstructionConfig(file=CONFIGS / "simulation.yaml"), warehouse)
-    warehouse.merge("generators", [generator])
+    rows: dict[str, list[Row]] = defaultdict(list)
+    rows["generators"].append(generator)
+    rows["consensus_runs"].append({"consensus_id": "c1", "method": "majority"})
+    for index in range(images + clips):
+        for table, row in _pair(warehouse, index, index >= images, generator["generator_id"]):
+            rows[table].append(row)
     with warehouse.commit():
-        for index in range(images + clips):
-            _pair(warehouse, index, index >= images, generator["generator_id"], rationales)
-    warehouse.merge("consensus_runs", [{"consensus_id": "c1", "method": "majority"}])
+        for table, listed in rows.items():
+            warehouse.merge(table, listed)
     config = build.BuildConfig(name="bright", consensus_ids=("c1",), validation=0.2, test=0.2)
     return dict(build.run(config, warehouse).outputs)
 
 
-def _pair(warehouse: Warehouse, index: int, clip: bool, generator_id: str, rationales: bool) -> None:
+def _pair(warehouse: Warehouse, index: int, clip: bool, generator_id: str) -> Iterator[tuple[str, Row]]:
     rng = np.random.default_rng(index)
     task = "t2v" if clip else "t2i"
     text = PROMPTS[index % len(PROMPTS)] + (" moving left" if clip else "")
     prompt = prompt_row(text, task, "video" if clip else "image", "test", domain="ood" if index % 6 == 5 else "id")
+    yield "prompts", prompt
     levels = rng.choice([40, 90, 140, 190, 240], 2, replace=False).tolist()
     made = []
     for seed, level in enumerate(levels):
         pixels = picture(rng, level, 6 if clip else 1)
         info = warehouse.media.put(encode_mp4(pixels, 4.0) if clip else encode_png(pixels[0]))
-        warehouse.merge("media", [media_row(warehouse, info, "test")])
+        yield "media", media_row(warehouse, info, "test")
         made.append(candidate_row(prompt["prompt_id"], generator_id, info.media_id, seed, {}, task, "test"))
+        yield "candidates", made[-1]
     pair = pair_row(prompt["prompt_id"], made[0]["candidate_id"], made[1]["candidate_id"], task, "random", "test")
-    a_is_first = pair["candidate_a"] == made[0]["candidate_id"]
-    a_wins = (levels[0] > levels[1]) == a_is_first
-    p_a = 0.5 if index % 12 == 11 else 0.9 if a_wins else 0.1
-    warehouse.merge("prompts", [prompt])
-    warehouse.merge("candidates", made)
-    warehouse.merge("pairs", [pair])
-    warehouse.merge("preferences", [{
+    yield "pairs", pair
+    a_wins = (levels[0] > levels[1]) == (pair["candidate_a"] == made[0]["candidate_id"])
+    p_a = 0.5 if index % 12 == 10 else 0.9 if a_wins else 0.1
+    yield "preferences", {
         "preference_id": content_id("p", pair["pair_id"]), "consensus_id": "c1", "pair_id": pair["pair_id"],
         "dimension": "overall", "p_a": p_a, "p_tie": float(p_a == 0.5), "n_votes": 3, "n_a": 0, "n_b": 0, "n_tie": 0,
-        "n_both_bad": 0, "split_population": False}])
-    if rationales and p_a != 0.5:
-        verdict = "a" if a_wins else "b"
-        warehouse.merge("rationales", [rationale_row(pair["pair_id"], "overall", verdict, "warmer", "human", "x")])
+        "n_both_bad": 0, "split_population": False}
+    if p_a != 0.5:
+        yield "rationales", rationale_row(pair["pair_id"], "overall", "a" if a_wins else "b", "warmer", "human", "x")

@@ -1,0 +1,133 @@
+"""One training from files to files: a base folder and shards in, a reward model's folder out.
+
+Knows no tables, so that it runs alike in the stage's own process and in each process that torchrun starts
+(`python -m rm.run_training JOB.json`, written by `start`). Killing the stage ends them: their progress goes nowhere.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel
+
+from rm.examples import Asking
+from rm.families import load_family
+from rm.forms import add_head, find_form
+from rm.loader import ALONE, BatchPlan, FrameCache, PairExamples, training_loader
+from rm.model_folder import ModelCard, save_model
+from rm.processes import Processes, joined
+from rm.training import Progress, Progressing, Training, add_adapters
+from rm.training_config import TrainConfig
+from rm.validation import Validator
+from warehouse.errors import TrainingError
+from warehouse.shards import open_split
+
+CURVE_FILE = "curve.json"
+
+
+class TrainingJob(BaseModel):
+    """All that a process needs; `card` as it stands before training, `target` the folder to be made."""
+
+    config: TrainConfig
+    root: Path
+    base: Path
+    card: ModelCard
+    target: Path
+
+    @property
+    def unfinished(self) -> Path:
+        """Where checkpoints lie until the model is whole."""
+        return self.target.with_name(f".unfinished-{self.card.model_id}")
+
+
+def run_training(job: TrainingJob, progress: Progress, processes: Processes = ALONE) -> None:
+    """Train, or go on from the last checkpoint; the first process writes the model's folder."""
+    config = job.config
+    torch.manual_seed(config.seed)
+    family = load_family(job.base, config.max_pixels)
+    model = family.load_model(job.base).to(processes.device(config.device))
+    wrapped = add_adapters(model, config.lora_rank) if config.lora_rank else None
+    for parameter in family.vision_parameters(model) if config.freeze_vision else ():
+        parameter.requires_grad_(False)
+    if config.recompute:
+        model.activation_checkpointing_enable({"use_reentrant": False})
+    form, decode = find_form(config.form), FrameCache(config.max_frames)
+    if form.name == "regressive":
+        add_head(model)
+    asking = Asking(form, {} if form.asks_pairs else job.card.instructions, family.end, config.answer)
+
+    def split(name: str) -> PairExamples:
+        parts = [open_split(job.root, config.dataset, config.version, name, seed=config.seed, tasks=[task],
+                            dimensions=config.dimensions) for task in job.card.instructions]
+        return PairExamples(parts, decode, asking)
+
+    train = split("train")
+    plan = BatchPlan(train, config.batch_pairs, config.seed, processes, config.negatives)
+    loader = training_loader(train, plan, family)
+    validator = Validator(family, split("validation"), config.validation_samples, config.negatives)
+    at = Training(family, model, config.schedule(), loader, validator, job.unfinished,
+                  job.card.model_dump(mode="json"), processes).run(progress)
+    if processes.first:
+        _finish(job, wrapped.merge_and_unload() if wrapped else model, at)
+
+
+def _finish(job: TrainingJob, model: Any, at: Progressing) -> None:
+    metrics = {"best_step": float(at.best_step), "last_step": float(at.step), "validation_loss": at.best_loss,
+               "validation_accuracy": at.best_accuracy}
+    metrics = {name: value for name, value in metrics.items() if value == value}
+    card = job.card.model_copy(update={"metrics": metrics})
+    save_model(model, job.base, card, {CURVE_FILE: json.dumps(at.curve) + "\n"}, job.target)
+    shutil.rmtree(job.unfinished, ignore_errors=True)
+
+
+def start(job: TrainingJob, progress: Progress) -> None:
+    """Run the job in this process, or in as many as its config says; raises TrainingError with their last words."""
+    if job.config.processes == 1:
+        return run_training(job, progress)
+    job.unfinished.mkdir(parents=True, exist_ok=True)
+    file, log = job.unfinished / "job.json", job.unfinished / "processes.log"
+    file.write_text(job.model_dump_json(), encoding="utf-8")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone",
+               f"--nproc-per-node={job.config.processes}", "-m", "rm.run_training", str(file)]
+    with log.open("w", encoding="utf-8") as errors:
+        started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
+        for line in started.stdout or ():
+            _pass_on(line, progress)
+    if started.wait():
+        last = re.findall(r"^(?:\[rank\d+\]: )?[\w.]*Error: (.*)$", log.read_text(encoding="utf-8"), re.MULTILINE)
+        raise TrainingError(f"{job.config.processes} processes ended with {started.returncode}: {''.join(last[:1])}",
+                            where=str(log), hint="the last checkpoint is kept; the file holds all they said")
+    return None
+
+
+def _tell(done: int, total: int, note: str) -> None:
+    print(json.dumps([done, total, note]), flush=True)
+
+
+def _pass_on(line: str, progress: Progress) -> None:
+    if line.startswith("["):
+        progress(*json.loads(line))
+
+
+def _silent(done: int, total: int, note: str) -> None:
+    """Processes other than the first say nothing."""
+
+
+def main(path: str) -> None:
+    """What each process does."""
+    job = TrainingJob.model_validate_json(Path(path).read_text(encoding="utf-8"))
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // job.config.processes))
+    with joined(job.config.device) as processes:
+        run_training(job, _tell if processes.first else _silent, processes)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import ast
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rm.export import export
+from rm.families import FAMILIES, load_family
+from rm.model_folder import ModelCard, save_model
+from rm.reward_model import PairItem, frames_of, load_reward_model
+from tests.rm import tiny, world
+from warehouse import Warehouse
+from warehouse.errors import ConfigError, ConflictError
+from warehouse.media.encode import encode_png
+
+
+def saved(tmp_path: Path, family: str, form: str = "pairwise") -> Path:
+    base = tiny.checkpoint(family, tmp_path / "base")
+    instructions = {task: {"overall": world.TEMPLATE} for task in ("t2i", "t2v")}
+    card = ModelCard(model_id="m", name="bright", dataset="d", version=3, form=form, instructions=instructions)
+    save_model(load_family(base).load_model(base), base, card, {"curve.json": "[]"}, tmp_path / "model")
+    return tmp_path / "model"
+
+
+def scorer(folder: Path) -> Any:
+    """The exported file itself, loaded from where it lies."""
+    spec = importlib.util.spec_from_file_location("exported_scorer", folder / "scorer.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.Scorer(folder)
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_the_exported_scorer_says_what_we_say(warehouse: Warehouse, tmp_path: Path, family: str) -> None:
+    folder = saved(tmp_path, family)
+    export(warehouse, str(folder), tmp_path / "out")
+    model, theirs = load_reward_model(tmp_path, str(folder)), scorer(tmp_path / "out")
+    files = []
+    for n in range(3):
+        files.append(tmp_path / f"{n}.png")
+        files[-1].write_bytes(encode_png(world.frames(n, side=40).pixels[0]))
+    pictures = [frames_of(path.read_bytes()) for path in files]
+    ours = model.score_pairs([PairItem("a red circle", pictures[0], p, "t2i", "overall") for p in pictures[1:]])
+    assert np.ptp(ours) > 1e-3
+    found = theirs.score("a red circle", str(files[0]), [str(path) for path in files[1:]])
+    assert found == pytest.approx(ours, abs=1e-4)
+    clips = [world.frames(n, 6) for n in (7, 8)]
+    ours = model.score_pairs([PairItem("a red circle", *clips, "t2v", "overall")])
+    shown = [list(zip(clip.pixels, clip.times_s, strict=True)) for clip in clips]
+    assert theirs.score("a red circle", shown[0], [shown[1]], "t2v") == pytest.approx(ours, abs=1e-4)
+
+
+def test_the_folder_stands_alone_and_tells_its_story(warehouse: Warehouse, tmp_path: Path) -> None:
+    warehouse.merge("evaluations", [{"evaluation_id": "e", "model_id": "m", "dataset": "d@3", "slice": "ood", "n": 40,
+                                     "metric": "accuracy", "value": 0.8, "ci_low": 0.65, "ci_high": 0.9}])
+    export(warehouse, str(saved(tmp_path, "qwen3_vl")), tmp_path / "out")
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"model.safetensors", "config.json", "rm.json", "scorer.py", "scorer.json", "README.md"} <= names
+    assert "curve.json" not in names
+    text = (tmp_path / "out" / "README.md").read_text()
+    assert "d@3" in text and "0.800" in text and "not run" in text
+    tree = ast.parse((tmp_path / "out" / "scorer.py").read_text())
+    imported = {(node.module or "") if isinstance(node, ast.ImportFrom) else alias.name
+                for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom) for alias in node.names}
+    roots = {name.split(".")[0] for name in imported} - set(sys.stdlib_module_names)
+    assert roots == {"torch", "transformers", "numpy", "PIL"}
+    assert json.loads((tmp_path / "out" / "scorer.json").read_text())["yes"]
+
+
+def test_nothing_is_overwritten_and_other_forms_are_refused(warehouse: Warehouse, tmp_path: Path) -> None:
+    folder = saved(tmp_path, "qwen3_vl")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("keep")
+    with pytest.raises(ConflictError, match="not empty"):
+        export(warehouse, str(folder), tmp_path / "out")
+    card = ModelCard(model_id="m", form="pointwise")
+    (folder / "rm.json").write_text(card.model_dump_json())
+    with pytest.raises(ConfigError, match="pointwise"):
+        export(warehouse, str(folder), tmp_path / "other")
+    assert not (tmp_path / "other").exists()
