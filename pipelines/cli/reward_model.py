@@ -1,4 +1,4 @@
-"""`rewarddance rm`: train, evaluate and use a reward model."""
+"""`rewarddance rm`: train, evaluate, attack, promote, export and use a reward model."""
 
 from __future__ import annotations
 
@@ -20,6 +20,12 @@ app.command("eval")(
     stage_command(
         "rm.evaluate:EvaluateConfig",
         "Evaluate a reward model. Example: rewarddance rm eval --set model_id=ID --set dataset=first --set version=1",
+    )
+)
+app.command("gate")(
+    stage_command(
+        "rm.gate:GateConfig",
+        "Attack a reward model. Example: rewarddance rm gate --set model_id=ID --set dataset=first --set version=1",
     )
 )
 
@@ -50,3 +56,84 @@ def score(
         item = PairItem(prompt=prompt, reference=first, candidate=second, task=task, dimension=dimension)
         value = float(loaded.score_pairs([item])[0])
     emit({"reward": value, "model": model, "task": task, "dimension": dimension}, json)
+
+
+@app.command("list")
+def list_models(warehouse: WarehouseUrl = DEFAULT_WAREHOUSE, json: Json = False) -> None:
+    """Reward models: data, accuracy, gate, roles. Example: rewarddance rm list --warehouse runs/demo/warehouse"""
+    from pipelines.cli.output import emit
+    from rm.promotion import models
+    from warehouse import open_warehouse
+
+    with open_warehouse(warehouse) as opened:
+        emit(models(opened), json)
+
+
+@app.command()
+def promote(
+    model: str,
+    reason: Annotated[str, typer.Option(help="Why; kept with the act.")] = "",
+    role: Annotated[str, typer.Option(help="What the model is to be used for.")] = "reward",
+    warehouse: WarehouseUrl = DEFAULT_WAREHOUSE,
+    json: Json = False,
+) -> None:
+    """Put a model that passed the gate into use. Example: rewarddance rm promote MODEL --reason better"""
+    from pipelines.cli.output import emit
+    from rm.promotion import promote
+    from warehouse import open_warehouse
+
+    with open_warehouse(warehouse) as opened:
+        emit(promote(opened, model, reason, role), json)
+
+
+@app.command()
+def rollback(
+    reason: Annotated[str, typer.Option(help="Why; kept with the act.")] = "",
+    role: Annotated[str, typer.Option(help="The role to roll back.")] = "reward",
+    warehouse: WarehouseUrl = DEFAULT_WAREHOUSE,
+    json: Json = False,
+) -> None:
+    """Return to the model that was in use before. Example: rewarddance rm rollback --reason hacked"""
+    from pipelines.cli.output import emit
+    from rm.promotion import rollback, stack
+    from warehouse import open_warehouse
+
+    with open_warehouse(warehouse) as opened:
+        act = rollback(opened, reason, role)
+        emit({**act, "in_use": "".join(stack(opened, role)[-1:])}, json)
+
+
+@app.command()
+def export(
+    model: str,
+    out: Annotated[Path, typer.Option(help="Folder to write; absent or empty.")],
+    warehouse: WarehouseUrl = DEFAULT_WAREHOUSE,
+    json: Json = False,
+) -> None:
+    """A folder for others: weights, card, one-file scorer. Example: rewarddance rm export MODEL --out exported"""
+    from pipelines.cli.output import emit
+    from rm.export import export
+    from warehouse import open_warehouse
+
+    with open_warehouse(warehouse) as opened:
+        card = export(opened, model, out)
+    emit({"model_id": card.model_id, "path": str(out), "files": sorted(path.name for path in out.iterdir())}, json)
+
+
+@app.command()
+def card(
+    subjects: Annotated[list[str], typer.Argument(help="Model ids, as the gate gave them.")],
+    warehouse: WarehouseUrl = DEFAULT_WAREHOUSE,
+    json: Json = False,
+) -> None:
+    """Scorers side by side, as the gate found them, in Markdown. Example: rewarddance rm card MODEL OTHER > card.md"""
+    from pipelines.cli.output import emit
+    from rm.gate_card import gate_card
+    from warehouse import open_warehouse
+
+    with open_warehouse(warehouse) as opened:
+        text = gate_card(opened, subjects)
+    if json:
+        emit({"subjects": subjects, "card": text}, json)
+    else:
+        print(text, end="")
