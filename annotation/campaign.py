@@ -16,7 +16,8 @@ from pydantic import Field
 
 from annotation import tasks, votes
 from annotation.backend import Backend, GoldItem, GoldSource, PairView, Task
-from annotation.guideline import guideline
+from annotation.gold import exposure, in_use, rotated
+from annotation.guideline import check_versions, guideline
 from warehouse import Warehouse
 from warehouse.errors import ConfigError
 from warehouse.hashing import canonical_json, content_id
@@ -30,7 +31,7 @@ class CampaignConfig(StageConfig):
 
     `gold_source` is a plug-in that knows some answers; without one the rows of gold_items are used. Replicas of a
     pair are `votes_per_pair`; `gold_share` is the share of tasks with a known answer, `rationale_share` the share of
-    tasks that ask for a reason.
+    tasks that ask for a reason, `repeat_share` the share asked once more.
     """
 
     name: str
@@ -44,6 +45,7 @@ class CampaignConfig(StageConfig):
     gold_source: str = ""
     gold_options: dict[str, Any] = Field(default_factory=dict)
     rationale_share: float = Field(default=0.0, ge=0.0, le=1.0)
+    repeat_share: float = Field(default=0.0, ge=0.0, le=0.5)
     generator_id: str = ""
     source: str = ""
     seed: int = 0
@@ -78,6 +80,12 @@ def _made_gold(config: CampaignConfig, warehouse: Warehouse, views: Sequence[Pai
     return source.items(views, config.dimensions)
 
 
+def _added(warehouse: Warehouse, campaign_id: str) -> list[Row]:
+    """Tasks that were added to a campaign after its plan (extra_votes.py), in a fixed order."""
+    query = "SELECT * FROM annotation_tasks WHERE campaign_id = ? AND item_kind = 'extra' ORDER BY task_id"
+    return warehouse.rows(query, [campaign_id])
+
+
 def _publish(
     config: CampaignConfig, warehouse: Warehouse, recorder: Recorder, backend: Backend, planned: Sequence[Row],
     shown: Mapping[str, PairView], asked: Sequence[Row],
@@ -87,12 +95,12 @@ def _publish(
         tasks.blind_task(row, shown[row["pair_id"]], asked, config.rationale_share, config.seed) for row in planned
     ]
     references = backend.publish(blind)
-    query = "SELECT task_id FROM annotation_tasks WHERE campaign_id = ?"
-    there = {row["task_id"] for row in warehouse.rows(query, [config.campaign_id()])}
+    query = "SELECT task_id, state FROM annotation_tasks WHERE campaign_id = ?"
+    there = {row["task_id"]: row["state"] for row in warehouse.rows(query, [config.campaign_id()])}
     fresh = [
         row | {"backend_ref": reference, "state": "published"}
         for row, reference in zip(planned, references, strict=True)
-        if row["task_id"] not in there
+        if row["task_id"] not in there or there[row["task_id"]] == "open"
     ]
     recorder.count("tasks", warehouse.merge("annotation_tasks", fresh, run_id=recorder.run_id))
 
@@ -132,6 +140,7 @@ JOIN annotation_tasks t USING (task_id) WHERE t.campaign_id = ? AND NOT v.delete
 def run(config: CampaignConfig, warehouse: Warehouse) -> Receipt:
     """Publish and pull. Raises ConfigError where no pair can be shown or a plug-in does not load."""
     asked = guideline(config.task, config.dimensions, config.guideline_version, config.criteria)
+    check_versions(warehouse, asked)
     views, absent = tasks.pair_views(warehouse, config.task, config.generator_id, config.source)
     if not views:
         raise ConfigError(f"campaign {config.name!r} has no {config.task} pairs to show", hint="run pairing first")
@@ -139,22 +148,28 @@ def run(config: CampaignConfig, warehouse: Warehouse) -> Receipt:
     make_backend = load_plugin(config.backend)
     stored = _stored_gold(config, warehouse, views)
     known = content_id("gold", canonical_json([astuple(item) for item in stored]))
+    added = _added(warehouse, campaign_id)
     inputs = {"pairs": tasks.pairs_digest(views), "gold": known}
+    if added:
+        inputs["added"] = content_id("added tasks", *(row["task_id"] for row in added))
 
     def body(recorder: Recorder) -> None:
         backend: Backend = make_backend(warehouse, **config.backend_options)
         made = _made_gold(config, warehouse, views)
+        met, kept = exposure(warehouse, campaign_id), in_use(warehouse, campaign_id)
+        gold = rotated([*stored, *made], met, config.seed, kept)
         planned = tasks.plan_tasks(
-            campaign_id, views, [*stored, *made], config.votes_per_pair, config.gold_share, config.seed
+            campaign_id, views, gold, config.votes_per_pair, config.gold_share, config.seed, config.repeat_share
         )
+        planned += added
         row = tasks.campaign_row(campaign_id, config.asked(), config.votes_per_pair)
         with warehouse.commit(f"campaign {config.name}"):
             created = {"created_at": datetime.now(UTC).replace(tzinfo=None)}
             warehouse.merge("campaigns", [row | created], run_id=recorder.run_id)
             warehouse.merge("dimensions", asked, run_id=recorder.run_id)
             used = {row["pair_id"] for row in planned if row["gold"]}
-            gold = [asdict(item) | {"source": config.gold_source} for item in made if item.pair_id in used]
-            warehouse.merge("gold_items", gold, run_id=recorder.run_id)
+            known_rows = [asdict(item) | {"source": config.gold_source} for item in made if item.pair_id in used]
+            warehouse.merge("gold_items", known_rows, run_id=recorder.run_id)
         recorder.count("media_absent", absent)
         _publish(config, warehouse, recorder, backend, planned, {view.pair_id: view for view in views}, asked)
         _collect(config, warehouse, recorder, backend, planned)

@@ -11,14 +11,17 @@ from datetime import UTC, datetime
 from pydantic import Field
 
 from annotation import tasks
-from annotation.guideline import guideline
+from annotation.guideline import check_versions, guideline
 from warehouse import Warehouse
 from warehouse.hashing import canonical_json, content_id
 from warehouse.stage import Receipt, Recorder, StageConfig, run_stage
 
 
 class OpenTaskConfig(StageConfig):
-    """Pairs by task, generator of both candidates and source of the pair ("" = any), each shown `votes_per_pair`."""
+    """Pairs by task, generator and source of both candidates, and source of the pair ("" = any).
+
+    Each is shown to `votes_per_pair` people.
+    """
 
     name: str
     task: str = "t2i"
@@ -27,6 +30,7 @@ class OpenTaskConfig(StageConfig):
     votes_per_pair: int = Field(default=3, ge=1)
     generator_id: str = ""
     source: str = ""
+    candidate_source: str = ""
     seed: int = 0
     guideline_version: int = 1
 
@@ -37,7 +41,9 @@ _VOTED = "SELECT DISTINCT pair_id FROM votes WHERE NOT coalesce(deleted, false)"
 def run(config: OpenTaskConfig, warehouse: Warehouse) -> Receipt:
     """Write the campaign and its open tasks; pairs whose media are absent are counted and left out."""
     asked = guideline(config.task, config.dimensions, config.guideline_version, config.criteria)
-    views, absent = tasks.pair_views(warehouse, config.task, config.generator_id, config.source)
+    check_versions(warehouse, asked)
+    filters = (config.generator_id, config.source, config.candidate_source)
+    views, absent = tasks.pair_views(warehouse, config.task, *filters)
     voted = {row["pair_id"] for row in warehouse.rows(_VOTED)}
     waiting = [view for view in views if view.pair_id not in voted]
     identity = {name: value for name, value in config.identity().items() if name != "reject_limit"}

@@ -1,43 +1,59 @@
 """Stage `pairing`: which candidates of a prompt are compared.
 
-`random` takes pairs in an order fixed by hash; `round_robin` walks the rounds of the circle method, so that after
-every round each candidate has met one more. Both depend on candidate ids and the seed alone: the same candidates give
-the same pairs in any order, on any machine, and new candidates of other prompts change nothing.
+    random        couples in an order fixed by hash
+    round_robin   the rounds of the circle method: after each, every candidate has met one more
+    swiss         one round: neighbours in the standings that have not met; run again after each round of votes
+    uncertainty   where the outcome is least certain, over all prompts, and a share at random
 
-Left out on purpose: pairs chosen by a model's uncertainty, and pairs across prompts.
+`random` and `round_robin` depend on candidate ids and the seed alone: the same candidates give the same pairs in any
+order, on any machine, and new candidates of other prompts change nothing. `swiss` and `uncertainty` also read how
+candidates stand (standings.py): by votes, or by a reward model's rows. The random share is never nothing, so that what
+the model is sure of and wrong about is found out, and evaluation has pairs that nobody chose.
+
+Left out on purpose: pairs across prompts, which follow from pass/fail answers (pass_fail.py).
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field
 
+from annotation.standings import Couple, Standings, from_rewards, from_votes
 from warehouse import Warehouse
 from warehouse.errors import ConfigError
 from warehouse.hashing import canonical_json, content_id
 from warehouse.records import TASKS, Row, pair_row
 from warehouse.stage import Receipt, Recorder, StageConfig, run_stage
 
-Couple = tuple[str, str]
-
 
 class PairingConfig(StageConfig):
-    """Candidates of one task, by generator and by source of their prompts ("" = any); 0 pairs a prompt = all."""
+    """Candidates of one task, by generator, source of their prompts and their own ("" = any); 0 pairs a prompt = all.
+
+    `across_generators` leaves out two candidates of one generator. `dimension`, `reward_model` (a model id; "" = votes)
+    and `random_share` are for the strategies that read standings.
+    """
 
     task: str = "t2i"
     generator_id: str = ""
     source: str = ""
-    strategy: Literal["random", "round_robin"] = "random"
+    candidate_source: str = ""
+    across_generators: bool = False
+    strategy: Literal["random", "round_robin", "swiss", "uncertainty"] = "random"
+    dimension: str = "overall"
+    reward_model: str = ""
+    random_share: float = Field(default=0.25, gt=0.0, le=1.0)
     pairs_per_prompt: int = Field(default=3, ge=0)
     seed: int = 0
 
 
 _CANDIDATES = """
-SELECT c.candidate_id, c.prompt_id, c.media_id FROM candidates c JOIN prompts p USING (prompt_id)
-WHERE c.task = ? AND (? = '' OR c.generator_id = ?) AND (? = '' OR p.source = ?) ORDER BY c.candidate_id
+SELECT c.candidate_id, c.prompt_id, c.media_id, c.generator_id FROM candidates c JOIN prompts p USING (prompt_id)
+WHERE c.task = ? AND (? = '' OR c.generator_id = ?) AND (? = '' OR p.source = ?) AND (? = '' OR c.source = ?)
+ORDER BY c.candidate_id
 """
 
 
@@ -61,12 +77,64 @@ def round_robin(candidates: Sequence[str], seed: int) -> list[Couple]:
     return couples
 
 
-def pairs_of_prompt(members: Sequence[Row], config: PairingConfig) -> list[Couple]:
-    """The couples to compare among one prompt's candidates; two candidates with the same bytes are no question."""
-    media = {row["candidate_id"]: row["media_id"] for row in members}
-    order = {"random": random_order, "round_robin": round_robin}[config.strategy]
-    couples = [(x, y) for x, y in order(list(media), config.seed) if media[x] != media[y]]
-    return couples[: config.pairs_per_prompt or None]
+def swiss(candidates: Sequence[str], standings: Standings, seed: int) -> list[Couple]:
+    """One round: from the top, each candidate with the next one below that it has not met; the last may sit out."""
+
+    def place(name: str) -> tuple[float, str]:
+        return -standings.get(name).strength, content_id("swiss", seed, name)
+
+    waiting, couples = sorted(candidates, key=place), []
+    while waiting:
+        x = waiting.pop(0)
+        fresh = (y for y in waiting if (min(x, y), max(x, y)) not in standings.met)
+        y = next(fresh, None)
+        if y is not None:
+            waiting.remove(y)
+            couples.append((min(x, y), max(x, y)))
+    return couples
+
+
+def uncertain(couples: Sequence[Couple], standings: Standings, wanted: int, config: PairingConfig) -> list[Couple]:
+    """`wanted` couples that nobody voted on: a random share, then the most doubtful ones."""
+    open_ones = set(couples) - standings.met
+    by_hash = sorted(open_ones, key=lambda couple: content_id("random pairing", config.seed, *couple))
+    chance = by_hash[: math.ceil(wanted * config.random_share)]
+    rest = sorted(by_hash[len(chance) :], key=lambda couple: -standings.doubt(*couple))
+    return [*chance, *rest][:wanted]
+
+
+def pairs_of_prompt(members: Sequence[Row], config: PairingConfig, standings: Standings) -> list[Couple]:
+    """The couples of one prompt in the strategy's order; two candidates with the same bytes are no question."""
+    row = {member["candidate_id"]: member for member in members}
+    if config.strategy == "swiss":
+        couples = swiss(list(row), standings, config.seed)
+    else:
+        couples = (round_robin if config.strategy == "round_robin" else random_order)(list(row), config.seed)
+    return [(x, y) for x, y in couples if _differ(row[x], row[y], config)]
+
+
+def choose(rows: Sequence[Row], config: PairingConfig, standings: Standings) -> list[tuple[str, Couple]]:
+    """(prompt, couple) of all pairs; `pairs_per_prompt` is a mean under `uncertainty`, else a limit for each prompt."""
+    groups = {name: pairs_of_prompt(members, config, standings) for name, members in sorted(_grouped(rows).items())}
+    limit = config.pairs_per_prompt
+    if config.strategy != "uncertainty":
+        return [(name, couple) for name, couples in groups.items() for couple in couples[: limit or None]]
+    prompt = {couple: name for name, couples in groups.items() for couple in couples}
+    wanted = limit * len(groups) if limit else len(prompt)
+    return [(prompt[couple], couple) for couple in uncertain(list(prompt), standings, wanted, config)]
+
+
+def _standings(config: PairingConfig, warehouse: Warehouse) -> Standings:
+    if config.strategy in ("random", "round_robin"):
+        return Standings({}, frozenset())
+    if config.reward_model:
+        return from_rewards(warehouse, config.task, config.dimension, config.reward_model)
+    return from_votes(warehouse, config.task, config.dimension)
+
+
+def _differ(x: Row, y: Row, config: PairingConfig) -> bool:
+    same_maker = x["generator_id"] == y["generator_id"]
+    return x["media_id"] != y["media_id"] and not (config.across_generators and same_maker)
 
 
 def _grouped(rows: Sequence[Row]) -> dict[str, list[Row]]:
@@ -80,7 +148,8 @@ def run(config: PairingConfig, warehouse: Warehouse) -> Receipt:
     """Write the pairs. Raises ConfigError where no candidate fits; candidates without media are counted."""
     if config.task not in TASKS:
         raise ConfigError(f"unknown task {config.task!r}", hint=f"one of {', '.join(TASKS)}")
-    filters = [config.task, config.generator_id, config.generator_id, config.source, config.source]
+    given = (config.generator_id, config.source, config.candidate_source)
+    filters = [config.task, *(value for value in given for _ in range(2))]
     rows = warehouse.rows(_CANDIDATES, filters)
     shown = [row for row in rows if row["media_id"] is not None]
     if not rows:
@@ -89,12 +158,11 @@ def run(config: PairingConfig, warehouse: Warehouse) -> Receipt:
             f"{config.source or 'any'!r}",
             hint="generate or ingest candidates first",
         )
+    standings = _standings(config, warehouse)
 
     def body(recorder: Recorder) -> None:
-        made: list[Row] = []
-        for prompt_id, members in sorted(_grouped(shown).items()):
-            couples = pairs_of_prompt(members, config)
-            made += [pair_row(prompt_id, x, y, config.task, config.strategy, "pairing") for x, y in couples]
+        couples = choose(shown, config, standings)
+        made = [pair_row(name, x, y, config.task, config.strategy, "pairing") for name, (x, y) in couples]
         recorder.count("read", len(rows))
         recorder.count("media_absent", len(rows) - len(shown))
         recorder.count("pairs", warehouse.merge("pairs", made, run_id=recorder.run_id))
@@ -102,4 +170,7 @@ def run(config: PairingConfig, warehouse: Warehouse) -> Receipt:
         recorder.output("pair_digest", content_id("pairs", *sorted(row["pair_id"] for row in made)))
 
     listed = canonical_json([[row["candidate_id"], row["prompt_id"], row["media_id"]] for row in rows])
-    return run_stage("pairing", config, warehouse, {"candidates": content_id("candidates", listed)}, body)
+    inputs = {"candidates": content_id("candidates", listed)}
+    if standings.of or standings.met:
+        inputs["standings"] = standings.digest()
+    return run_stage("pairing", config, warehouse, inputs, body)

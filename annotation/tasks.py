@@ -2,7 +2,8 @@
 
 A task is one showing of a pair to one person. The side of the first showing is a hash of the task and the campaign's
 seed, the next showing is mirrored, and so on: a rater who always says "left" cancels out within each pair. Extra
-showings of pairs with a known answer (gold) are numbered after the ordinary ones, so that they reach other people.
+showings of pairs with a known answer (gold) are numbered after the ordinary ones, so that they reach other people. A
+repeat has its first showing's number and the other side, for a back end that brings it to the same person.
 
 Left out on purpose: who answers (the back end) and what comes back (votes.py).
 """
@@ -23,16 +24,18 @@ SELECT r.pair_id, p.text AS prompt, a.media_id AS media_a, b.media_id AS media_b
 FROM pairs r JOIN candidates a ON a.candidate_id = r.candidate_a JOIN candidates b ON b.candidate_id = r.candidate_b
 JOIN prompts p ON p.prompt_id = r.prompt_id
 WHERE r.task = ? AND r.prompt_b_id IS NULL AND (? = '' OR (a.generator_id = ? AND b.generator_id = ?))
-  AND (? = '' OR r.source = ?) ORDER BY r.pair_id
+  AND (? = '' OR r.source = ?) AND (? = '' OR (a.source = ? AND b.source = ?)) ORDER BY r.pair_id
 """
 
 
-def pair_views(warehouse: Warehouse, task: str, generator_id: str, source: str) -> tuple[list[PairView], int]:
-    """Pairs of a task that can be shown, by generator of both candidates and by source of the pair ("" = any).
+def pair_views(
+    warehouse: Warehouse, task: str, generator_id: str, source: str, candidate_source: str = ""
+) -> tuple[list[PairView], int]:
+    """Pairs of a task that can be shown, by generator and source of both candidates, and source of the pair ("" = any).
 
     The second value counts pairs left out because a medium is not in the store.
     """
-    filters = [task, generator_id, generator_id, generator_id, source, source]
+    filters = [task, *[generator_id] * 3, *[source] * 2, *[candidate_source] * 3]
     rows = warehouse.rows(_PAIRS, filters)
     views = [PairView(**row) for row in rows if row["media_a"] is not None and row["media_b"] is not None]
     return views, len(rows) - len(views)
@@ -73,23 +76,41 @@ def task_row(campaign_id: str, pair_id: str, replica: int, gold: bool, seed: int
     }
 
 
-def plan_tasks(
-    campaign_id: str, views: Sequence[PairView], gold: Sequence[GoldItem], overlap: int, gold_share: float, seed: int
-) -> list[Row]:
-    """`overlap` tasks a pair, then extra ones with known answers until they are `gold_share` of all tasks.
+def repeat_row(row: Row) -> Row:
+    """The same question once more for the same person, the other way round: how steady are they?"""
+    turned = {"a": "b", "b": "a"}[row["left_side"]]
+    return row | {
+        "task_id": content_id("repeat task", row["task_id"]),
+        "left_side": turned,
+        "repeat_of": row["task_id"],
+    }
 
-    Gold pairs are taken by hash, each shown at most `overlap` more times where there are enough of them; without
-    known answers nothing is added. The tasks' `gold` column says which known answers are in use.
+
+def plan_tasks(
+    campaign_id: str,
+    views: Sequence[PairView],
+    gold: Sequence[GoldItem],
+    overlap: int,
+    gold_share: float,
+    seed: int,
+    repeat_share: float = 0.0,
+) -> list[Row]:
+    """`overlap` tasks a pair, then known answers until they are `gold_share` of those, then repeats of some.
+
+    Gold pairs are taken in the order given, each shown at most `overlap` more times where there are enough of them;
+    without known answers nothing is added. The tasks' `gold` column says which known answers are in use.
+    `repeat_share` of the plain tasks, by hash, are asked again.
     """
     plain = [task_row(campaign_id, view.pair_id, replica, False, seed) for view in views for replica in range(overlap)]
-    known = sorted({item.pair_id for item in gold}, key=lambda pair_id: content_id("gold", seed, pair_id))
+    known = list(dict.fromkeys(item.pair_id for item in gold))
     extra = round(len(plain) * gold_share / (1.0 - gold_share)) if known else 0
     known = known[: math.ceil(extra / overlap)]
     mixed = [
         task_row(campaign_id, known[index % len(known)], overlap + index // len(known), True, seed)
         for index in range(extra)
     ]
-    return plain + mixed
+    by_hash = sorted(plain, key=lambda row: content_id("repeat", seed, row["task_id"]))
+    return plain + mixed + [repeat_row(row) for row in by_hash[: round(len(plain) * repeat_share)]]
 
 
 def blind_task(row: Row, view: PairView, guideline: Sequence[Row], rationale_share: float, seed: int) -> Task:

@@ -11,12 +11,13 @@ import sys
 
 import typer
 
-from pipelines.cli import annotate, dataset, generate, loop, prompts, reward_model
+from pipelines.cli import annotate, dataset, generate, loop, prompts, reward_model, try_
 
 app = typer.Typer(help="Human preference data, generative reward models and generator alignment as one versioned loop.",
                   no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.command()(loop.demo)
 app.command()(loop.run)
+app.command("try")(try_.try_)
 app.add_typer(prompts.app, name="prompts")
 app.add_typer(generate.app, name="generate")
 app.add_typer(annotate.app, name="annotate", help="Pairs, votes, consensus and agreement.")
