@@ -1,8 +1,9 @@
 """Stage `consensus`: votes -> for each pair and dimension, the chance that a beats b, with its vote count.
 
 Raters are rated first (quality.py) and, where the rules say so, left out and paused by an event; answers to extra
-showings of known pairs serve that alone and do not count for the consensus. Ties and both-bad are split evenly in
-`p_a` and kept in `p_tie`. A pair that divides two camps of raters (populations.py) is flagged `split_population`.
+showings of known pairs and to repeats serve that alone and do not count for the consensus. Ties and both-bad are
+split evenly in `p_a` and kept in `p_tie`. A pair that divides two camps of raters (populations.py) is flagged
+`split_population`.
 
 Everything is computed from votes in a fixed order: shuffled votes give the same rows.
 """
@@ -23,7 +24,7 @@ from annotation.bradley_terry import bradley_terry
 from annotation.dawid_skene import dawid_skene
 from annotation.majority import majority
 from annotation.populations import camps, split_pairs
-from annotation.quality import QualityRules, RaterQuality, excluded, rate
+from annotation.quality import QualityRules, RaterQuality, excluded, rate, with_repeats
 from warehouse import Warehouse
 from warehouse.errors import ConfigError
 from warehouse.hashing import canonical_json, content_id
@@ -47,7 +48,7 @@ class ConsensusConfig(StageConfig):
 
 _VOTES = """
 SELECT v.vote_id, v.pair_id, v.annotator_id, v.dimension, v.label, v.left_side, v.updated_at, v.seconds,
-  coalesce(t.gold, false) AS gold, r.candidate_a, r.candidate_b
+  coalesce(t.gold, false) AS gold, r.candidate_a, r.candidate_b, v.task_id, t.repeat_of
 FROM votes v JOIN pairs r USING (pair_id) LEFT JOIN annotation_tasks t USING (task_id)
 WHERE NOT coalesce(v.deleted, false) AND (list_contains(?, t.campaign_id) OR list_contains(?, v.source))
   AND (len(?) = 0 OR list_contains(?, v.dimension))
@@ -197,9 +198,10 @@ def run(config: ConsensusConfig, warehouse: Warehouse) -> Receipt:
     consensus_id = content_id("consensus", canonical_json(identity), canonical_json(inputs))
 
     def body(recorder: Recorder) -> None:
-        groups = _by_dimension(rows)
+        once = [row for row in rows if row["repeat_of"] is None]
+        groups = _by_dimension(once)
         camp = _camps(groups)
-        ratings = _rate(rows, camp, gold, config.quality)
+        ratings = with_repeats(_rate(once, camp, gold, config.quality), rows, config.quality)
         out, suspect = excluded(ratings, config.quality)
         reliability: dict[str, dict[str, float]] = {name: {} for name in ratings}
         agreement: dict[str, dict[str, Any]] = {}

@@ -7,6 +7,7 @@ the majority of the other voters of the same camp (populations.py), the rater le
     copier    gives the same answers as one other rater, far beyond what the two share with anybody, and later
     left_bias prefers one side of the screen whatever is there
     fast      answers in less than a third of the usual time
+    unsteady  gives another answer when the same question comes again the other way round
 
 A flag needs evidence: shares are held against their Wilson interval (95 %), coin against middle rater is a likelihood
 ratio of at least 100 (Wald's sequential test), and the copier's tail is divided by the number of couples.
@@ -14,8 +15,9 @@ ratio of at least 100 (Wald's sequential test), and the copier's tail is divided
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -37,6 +39,7 @@ class QualityRules(BaseModel):
     exclude: tuple[str, ...] = ("spammer", "copier")
     min_gold_accuracy: float = Field(default=0.75, ge=0.0, le=1.0)
     lean_limit: float = Field(default=0.2, ge=0.0, le=0.5)
+    min_self_consistency: float = Field(default=0.6, ge=0.0, le=1.0)
     # Where more raters than this would go, the known answers or the campaign are at fault, not the raters.
     max_excluded_share: float = Field(default=0.34, ge=0.0, le=1.0)
 
@@ -52,6 +55,8 @@ class RaterQuality:
     left_share: float | None
     median_seconds: float | None
     flags: tuple[str, ...]
+    repeats: int = 0
+    self_consistency: float | None = None
 
 
 def wilson(successes: Floats, n: Floats) -> tuple[Floats, Floats]:
@@ -160,6 +165,36 @@ def _coin_against_crowd(agreed: Floats, compared: Floats) -> Floats:
         return np.zeros(len(agreed))
     ratio: Floats = agreed * np.log(0.5 / crowd) + (compared - agreed) * np.log(0.5 / (1.0 - crowd))
     return ratio
+
+
+def with_repeats(
+    ratings: Mapping[str, RaterQuality], rows: Sequence[Mapping[str, Any]], rules: QualityRules
+) -> dict[str, RaterQuality]:
+    """`ratings` with self-consistency, from rows of votes with `task_id` and `repeat_of` (None for a first showing).
+
+    A question answered again counts as steady where the label is the same; a tie against a side counts half.
+    """
+    first = {_answer(row, row["task_id"]): row["label"] for row in rows if row["repeat_of"] is None}
+    steady: dict[str, list[float]] = {name: [] for name in ratings}
+    for row in rows:
+        before = first.get(_answer(row, row["repeat_of"]))
+        if row["repeat_of"] is not None and before is not None:
+            ties = (before in ("tie", "both_bad")) + (row["label"] in ("tie", "both_bad"))
+            steady[row["annotator_id"]].append(0.5 if ties == 1 else float(before == row["label"] or ties == 2))
+    return {name: _steady(rating, steady[name], rules) for name, rating in ratings.items()}
+
+
+def _answer(row: Mapping[str, Any], task_id: str) -> tuple[str, str, str]:
+    return row["annotator_id"], task_id, row["dimension"]
+
+
+def _steady(rating: RaterQuality, scores: Sequence[float], rules: QualityRules) -> RaterQuality:
+    if not scores:
+        return rating
+    share = sum(scores) / len(scores)
+    high = wilson(np.array([sum(scores)]), np.array([float(len(scores))]))[1][0]
+    flags = {*rating.flags, "unsteady"} if high < rules.min_self_consistency else rating.flags
+    return replace(rating, repeats=len(scores), self_consistency=round(share, 4), flags=tuple(sorted(flags)))
 
 
 Part = tuple[Floats, Floats]
