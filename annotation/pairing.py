@@ -10,7 +10,7 @@ order, on any machine, and new candidates of other prompts change nothing. `swis
 candidates stand (standings.py): by votes, or by a reward model's rows. The random share is never nothing, so that what
 the model is sure of and wrong about is found out, and evaluation has pairs that nobody chose.
 
-Left out on purpose: pairs across prompts, which follow from pass/fail answers (pass_fail.py).
+Left out on purpose: pairs across prompts, which need pass or fail answers about single candidates.
 """
 
 from __future__ import annotations
