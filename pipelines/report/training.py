@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines.report.plots import Curve, intervals, lines
+from rm.promotion import last_gate
 from warehouse import Warehouse
 
 
@@ -57,10 +58,10 @@ def reward_model_curves(warehouse: Warehouse, model_id: str) -> list[dict[str, s
 
 
 def evaluations(warehouse: Warehouse, model_id: str) -> list[dict[str, Any]]:
-    """Everything measured of a model: on what, metric, value and interval; slices by order and task are left out."""
+    """Everything measured of a model: on what, metric, value and interval; slices by order, task and margin are not."""
     rows = warehouse.rows("SELECT dataset, slice, metric, value, n, ci_low, ci_high FROM evaluations "
                           "WHERE model_id = ? ORDER BY dataset, metric, slice", [model_id])
-    shown = [row for row in rows if "order=" not in row["slice"] and "task=" not in row["slice"]]
+    shown = [row for row in rows if not any(name in row["slice"] for name in ("order=", "task=", "margin="))]
     return [row | {"on": _readable(row["dataset"], row["slice"])} for row in shown]
 
 
@@ -84,6 +85,5 @@ def accuracy_plot(measured: list[dict[str, Any]]) -> str:
 
 
 def attacks(warehouse: Warehouse, model_id: str) -> list[dict[str, Any]]:
-    """The gate: each attack with its value and whether the model stood it."""
-    return warehouse.rows("SELECT attack, key, value, n, passed FROM attack_results WHERE model_id = ? "
-                          "ORDER BY attack, key", [model_id])
+    """The last gate: each attack with its value and whether the model stood it."""
+    return last_gate(warehouse, model_id)

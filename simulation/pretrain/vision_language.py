@@ -21,7 +21,8 @@ from torch.nn import functional as F
 
 from rm.context import Example, Frames, fill
 from rm.families import load_family
-from rm.families.qwen3_vl import Batch, Qwen3VL
+from rm.families.family import Family
+from rm.families.layout import Batch
 from simulation import vlm
 from simulation.pretrain.pictures import Picture, Sampler, caption, chunk, draw_spec, near_miss
 from simulation.pretrain.questions import ask, ask_word
@@ -94,7 +95,7 @@ def draw_examples(pool: Chunk, count: int, pictures: int, clips: bool, rng: np.r
     return examples
 
 
-def answer_loss(family: Qwen3VL, model: Any, batch: Batch) -> Tensor:
+def answer_loss(family: Family, model: Any, batch: Batch) -> Tensor:
     """Mean cross-entropy of the verdicts plus a quarter of that of captions; what is asked need not be predicted."""
     states = family.hidden(model, batch)
     labels = batch.labels[:, 1:]
