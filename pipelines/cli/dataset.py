@@ -1,4 +1,4 @@
-"""`rewarddance dataset`: import preference data, build, list and show versions."""
+"""`rewarddance dataset`: make versions and look at them; questions and keeping have modules of their own."""
 
 from __future__ import annotations
 
@@ -7,23 +7,53 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.options import (
-    DEFAULT_WAREHOUSE,
-    Json,
-    Set,
-    Unchanged,
-    WarehouseUrl,
-    parse_settings,
-    stage_command,
-)
+from pipelines.cli import dataset_keeping, dataset_questions
+from pipelines.cli.options import DEFAULT_WAREHOUSE, Json, Keys, Set, Unchanged, WarehouseUrl, parse_settings
 
 app = typer.Typer(no_args_is_help=True)
-app.command("build")(
-    stage_command(
-        "warehouse.datasets.build:BuildConfig",
-        "Build a dataset version. Example: rewarddance dataset build --set name=first --set 'consensus_ids=[ID]'",
-    )
-)
+_BUILD = "warehouse.datasets.build:BuildConfig"
+Reference = Annotated[str, typer.Argument(metavar="NAME@V", help="NAME@V, NAME@TAG, or NAME for its latest version.")]
+
+
+@app.command()
+def build(
+    recipe: Annotated[Path | None, typer.Argument(help="YAML file of the recipe's keys; --set goes over it.")] = None,
+    set: Set = None,
+    keys: Keys = False,
+    warehouse: WarehouseUrl = DEFAULT_WAREHOUSE,
+    json: Json = False,
+    fail_if_unchanged: Unchanged = False,
+) -> None:
+    """Build a dataset version. Example: rewarddance dataset build recipe.yaml --set 'consensus_ids=[ID]'"""
+    from pipelines.cli.options import print_keys
+    from pipelines.cli.output import finish
+    from pipelines.job import run_stage_config
+    from pipelines.progress import StageProgress
+    from warehouse.stage import on_progress
+
+    if keys:
+        print_keys(_BUILD, json)
+        return
+    options = {**_read_recipe(recipe), **parse_settings(set)}
+    with StageProgress("dataset") as progress, on_progress(progress):
+        receipt = run_stage_config(_BUILD, options, warehouse)
+    finish(receipt, json, fail_if_unchanged=fail_if_unchanged)
+
+
+def _read_recipe(path: Path | None) -> dict[str, object]:
+    import yaml
+
+    from warehouse.errors import ConfigError
+
+    if path is None:
+        return {}
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"the recipe cannot be read: {error}", where=str(path)) from error
+    if not isinstance(loaded, dict):
+        raise ConfigError("a recipe is a YAML mapping", where=str(path), hint="rewarddance dataset build --keys")
+    return loaded
 
 
 @app.command("import")
@@ -57,7 +87,7 @@ def list_(warehouse: WarehouseUrl = DEFAULT_WAREHOUSE, json: Json = False) -> No
 
 
 @app.command()
-def show(reference: str, warehouse: WarehouseUrl = DEFAULT_WAREHOUSE, json: Json = False) -> None:
+def show(reference: Reference, warehouse: WarehouseUrl = DEFAULT_WAREHOUSE, json: Json = False) -> None:
     """Show a version NAME@V, or the latest of NAME, with splits and shards. Example: rewarddance dataset show first"""
     from pipelines.cli.output import emit
     from warehouse import open_warehouse
@@ -65,3 +95,53 @@ def show(reference: str, warehouse: WarehouseUrl = DEFAULT_WAREHOUSE, json: Json
 
     with open_warehouse(warehouse) as opened:
         emit(show_version(opened, reference), json)
+
+
+@app.command()
+def log(name: str, warehouse: WarehouseUrl = DEFAULT_WAREHOUSE, json: Json = False) -> None:
+    """Versions of a dataset, newest first, and what changed in each. Example: rewarddance dataset log first"""
+    from pipelines.cli.output import emit
+    from warehouse import open_warehouse
+    from warehouse.datasets.diff import log as log_of
+
+    with open_warehouse(warehouse) as opened:
+        emit(log_of(opened, name), json)
+
+
+@app.command()
+def tag(
+    reference: Reference,
+    tag: Annotated[str | None, typer.Argument(help="The tag; without it, the log of the dataset's tags.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Move a tag that stands elsewhere; it is logged.")] = False,
+    warehouse: WarehouseUrl = DEFAULT_WAREHOUSE,
+    json: Json = False,
+    fail_if_unchanged: Unchanged = False,
+) -> None:
+    """Name a version; NAME@TAG then finds it. Example: rewarddance dataset tag first@3 release"""
+    from pipelines.cli.output import emit
+    from warehouse import open_warehouse
+    from warehouse.datasets.versions import find_version, tag_moves, tag_version
+
+    with open_warehouse(warehouse) as opened:
+        if tag is None:
+            emit(tag_moves(opened, find_version(opened, reference)["name"]), json)
+            return
+        answer = tag_version(opened, reference, tag, force)
+    emit(answer, json)
+    if fail_if_unchanged and not answer["changed"]:
+        raise typer.Exit(4)
+
+
+for command in (
+    dataset_questions.diff,
+    dataset_questions.browse,
+    dataset_questions.lineage,
+    dataset_questions.leakage,
+    dataset_questions.agreement,
+    dataset_questions.winrates,
+    dataset_keeping.verify,
+    dataset_keeping.forget,
+    dataset_keeping.export,
+    dataset_keeping.gc,
+):
+    app.command()(command)

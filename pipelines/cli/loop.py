@@ -88,11 +88,31 @@ def doctor(json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-def sql(query: str, warehouse: WarehouseUrl = DEFAULT_WAREHOUSE, json: Json = False) -> None:
-    """Read-only SQL over the warehouse. Example: rewarddance sql "SELECT reason, count(*) FROM rejects GROUP BY 1" """
+def sql(
+    query: Annotated[str | None, typer.Argument(help="One SELECT; without it a shell opens.")] = None,
+    at: Annotated[str | None, typer.Option(help="A snapshot number, or NAME@V: as the rows stood then.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most this many rows.")] = 1000,
+    warehouse: WarehouseUrl = DEFAULT_WAREHOUSE,
+    json: Json = False,
+) -> None:
+    """Read-only SQL over all tables and views. Example: rewarddance sql "SELECT * FROM win_rates" --at first@3"""
     from pipelines.cli.output import emit
+    from pipelines.cli.sql_shell import shell
+    from pipelines.cli.tables import print_table
     from warehouse import open_warehouse
+    from warehouse.datasets.versions import snapshot_of
+    from warehouse.errors import ConfigError
     from warehouse.sql import query as ask
 
+    if query is None and json:
+        raise ConfigError("--json needs a query", hint="leave --json out for the shell")
     with open_warehouse(warehouse) as opened:
-        emit(ask(opened, query).to_pylist(), json)
+        then = None if at is None else snapshot_of(opened, at)
+        if query is None:
+            shell(opened, limit, then)
+            return
+        rows = ask(opened, query, limit, then).to_pylist()
+    if json:
+        emit(rows, True)
+    else:
+        print_table(rows)

@@ -88,6 +88,7 @@ class World:
         task: str = "t2i",
         domain: str = "id",
         generator: str = "tiny",
+        rival: str = "",
         licence: str | None = None,
         condition: bytes | None = None,
         with_media: bool = True,
@@ -98,9 +99,9 @@ class World:
             text, task, "video" if video else "image", "test", domain=domain, condition_media_id=condition_id
         )
         self.row("prompts", prompt)
-        maker = self.row("generators", generator_row(generator, "test", "1"))
         made = []
-        for seed in (2 * number, 2 * number + 1):
+        for seed, name in ((2 * number, generator), (2 * number + 1, rival or generator)):
+            maker = self.row("generators", generator_row(name, "test", "1"))
             media = self.media((clip if video else picture)(seed), licence) if with_media else None
             row = candidate_row(prompt["prompt_id"], maker["generator_id"], media, seed, {}, task, "test")
             made.append(self.row("candidates", row)["candidate_id"])

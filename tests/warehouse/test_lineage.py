@@ -1,54 +1,64 @@
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Iterator
 
 import pytest
 
+from tests.warehouse.two_versions import Ids
 from warehouse import Warehouse
 from warehouse.errors import InvalidInputError, NotFoundError
-from warehouse.lineage import Node, sources, uses
-from warehouse.records import annotator_row, candidate_row, generator_row, pair_row, prompt_row, vote_row
+from warehouse.lineage import KINDS, Node, find, sources, uses
+
+_MADE = {"reward", "reference_rank", "evaluation"}
 
 
-def _fill(warehouse: Warehouse) -> dict[str, str]:
-    prompt, generator = prompt_row("a red ball", "t2i", "image", "test"), generator_row("g", "tiny", "1")
-    x, y = (candidate_row(prompt["prompt_id"], generator["generator_id"], None, s, {}, "t2i", "test") for s in (0, 1))
-    pair = pair_row(prompt["prompt_id"], x["candidate_id"], y["candidate_id"], "t2i", "random", "test")
-    assert pair == pair_row(prompt["prompt_id"], y["candidate_id"], x["candidate_id"], "t2i", "random", "test")
-    rater = annotator_row("human", "ann")
-    vote = vote_row(None, pair["pair_id"], "overall", rater["annotator_id"], "a", "test", datetime(2026, 1, 1))
-    preference = {"preference_id": "pref", "pair_id": pair["pair_id"], "dimension": "overall"}
-    sample = {"name": "d", "version": 1, "sample_key": "key", "preference_id": "pref"}
-    model = {"model_id": "rm", "dataset_name": "d", "dataset_version": 1}
-    reward = {"reward_id": "rew", "model_id": "rm", "candidate_id": x["candidate_id"]}
-    rows = {"prompts": prompt, "generators": generator, "pairs": pair, "annotators": rater, "votes": vote}
-    rows |= {"preferences": preference, "samples": sample, "models": model, "rewards": reward}
-    with warehouse.commit():
-        warehouse.merge("candidates", [x, y])
-        for table, row in rows.items():
-            warehouse.merge(table, [row])
-    return {"annotator": rater["annotator_id"], "prompt": prompt["prompt_id"]}
+def _nodes(node: Node) -> Iterator[Node]:
+    yield node
+    for child in node.children:
+        yield from _nodes(child)
 
 
-def _ids(node: Node) -> set[tuple[str, str]]:
-    return {(node.kind, node.id)}.union(*(_ids(child) for child in node.children))
+def _kinds(node: Node) -> set[str]:
+    return {one.kind for one in _nodes(node)}
 
 
-def test_from_a_reward_to_the_rater_and_back(warehouse: Warehouse) -> None:
-    ids = _fill(warehouse)
-    assert {("annotator", ids["annotator"]), ("prompt", ids["prompt"])} <= _ids(sources(warehouse, "rew"))
-    assert {("model", "rm"), ("reward", "rew"), ("sample", "key")} <= _ids(uses(warehouse, ids["annotator"]))
-    assert sources(warehouse, "rew").as_dict()["kind"] == "reward"
+def test_from_a_reward_to_raters_prompts_and_pictures(calm: Warehouse, ids: Ids) -> None:
+    tree = sources(calm, "reward-1", limit=100)
+    assert _kinds(tree) == KINDS.keys() - (_MADE - {"reward"})
+    assert set(ids.raters.values()) <= {node.id for node in _nodes(tree)}
+    # The reward model learned from version 1: the late rater's votes came after it.
+    shown = {node.id for node in _nodes(tree) if node.kind == "dataset"}
+    assert shown == {"calm@1"}
 
 
-def test_the_limit_counts_what_it_leaves_out(warehouse: Warehouse) -> None:
-    ids = _fill(warehouse)
-    tree = uses(warehouse, ids["prompt"], limit=1)
-    assert (len(tree.children), tree.more) == (1, 1)
+def test_from_a_rater_to_every_model_and_back(calm: Warehouse, ids: Ids) -> None:
+    tree = uses(calm, ids.raters["dov"], limit=100)
+    assert {"vote", "preference", "sample", "shard", "dataset", "model", "reward", "rationale"} <= _kinds(tree)
+    found = {node.id for node in _nodes(tree)}
+    assert {"rm-1", "policy-1", "reward-1", "rank-1", "evaluation-1", "calm@1", "calm@2", ids.rationale} <= found
 
 
-def test_unknown_ids(warehouse: Warehouse) -> None:
+def test_every_kind_of_id_is_found(calm: Warehouse) -> None:
+    for kind, (table, sql) in KINDS.items():
+        record_id = calm.rows(f"SELECT {sql} AS id FROM {table} ORDER BY 1 LIMIT 1")[0]["id"]
+        assert find(calm, record_id)[0] == kind
+
+
+def test_a_record_has_its_children_once(calm: Warehouse) -> None:
+    tree = sources(calm, "calm@2", limit=100)
+    grown = [(node.kind, node.id) for node in _nodes(tree) if not node.repeated]
+    assert len(grown) == len(set(grown)) and not any(node.children for node in _nodes(tree) if node.repeated)
+
+
+def test_the_limit_counts_what_it_leaves_out(calm: Warehouse, ids: Ids) -> None:
+    votes = calm.rows("SELECT count(*) AS n FROM votes WHERE annotator_id = ?", [ids.raters["ada"]])[0]["n"]
+    tree = uses(calm, ids.raters["ada"], limit=1)
+    assert (len(tree.children), tree.more) == (1, votes - 1)
+    assert set(tree.as_dict()) == {"kind", "id", "facts", "children", "more", "repeated"}
+
+
+def test_unknown_ids(calm: Warehouse) -> None:
     with pytest.raises(NotFoundError):
-        sources(warehouse, "nothing")
+        sources(calm, "nothing")
     with pytest.raises(InvalidInputError):
-        uses(warehouse, "nothing", limit=0)
+        uses(calm, "reward-1", limit=0)

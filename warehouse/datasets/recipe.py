@@ -19,7 +19,8 @@ class BuildConfig(StageConfig):
     """What goes into a version of the dataset `name`.
 
     - `consensus_ids`: where several speak of one (pair, dimension), the first named counts.
-    - `tasks`, `dimensions`: empty means all.
+    - `tasks`, `dimensions`: empty means all; so do `sources` (of the pair or its prompt), `generators` (id or name, of
+      both candidates) and `annotator_kinds` (of every rater who voted on the pair).
     - `instruction_version`, `instruction_form`: which row of `instructions` each sample carries.
     - `rationales`: False writes empty rationales.
     - `references`, `reference_model_id`: the k best candidates of the prompt (table reference_ranks), outside the pair.
@@ -35,6 +36,9 @@ class BuildConfig(StageConfig):
     consensus_ids: tuple[str, ...] = Field(min_length=1)
     tasks: tuple[str, ...] = ()
     dimensions: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    generators: tuple[str, ...] = ()
+    annotator_kinds: tuple[str, ...] = ()
     instruction_version: int = Field(default=1, ge=1)
     instruction_form: str = "pairwise"
     rationales: bool = True

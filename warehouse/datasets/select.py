@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -51,14 +51,18 @@ class Chosen:
     reference_ids: tuple[str, ...]
 
     def content_sha256(self) -> str:
-        """64 hex digits over everything the sample says, but for the run that merged its votes.
-
-        So a sample that another consensus run left as it was counts as unchanged when versions are compared.
-        """
-        facts = {name: value for name, value in self.facts.items() if name not in _MERGED_BY}
-        media = [[member.suffix, member.media_id] for member in self.media]
+        """64 hex digits over everything the sample says; see the function of this name."""
         texts = [self.split, self.prompt, self.instruction, self.rationale]
-        return sha256_hex(canonical_json([texts, facts, media]).encode())
+        return content_sha256(texts, self.facts, [(member.suffix, member.media_id) for member in self.media])
+
+
+def content_sha256(texts: Sequence[str], facts: Mapping[str, Any], media: Sequence[tuple[str, str]]) -> str:
+    """Hash of split, prompt, instruction and rationale; facts but for the run that merged the votes; (suffix, id).
+
+    So a sample that another consensus run left as it was counts as unchanged when versions are compared.
+    """
+    kept = {name: value for name, value in facts.items() if name not in _MERGED_BY}
+    return sha256_hex(canonical_json([list(texts), kept, [list(member) for member in media]]).encode())
 
 
 def verdict_of(p_a: float) -> tuple[str, ...]:
@@ -105,6 +109,11 @@ class Selector:
             return "pair_unknown"
         if row["prompt_b_id"] is not None:
             return "across_prompts"
+        if self._withdrawn(row):
+            return "withdrawn"
+        filtered = self._filtered(row)
+        if filtered:
+            return filtered
         if row["p_a"] is None:
             return "no_label"
         if row["n_votes"] < config.min_votes:
@@ -115,6 +124,24 @@ class Selector:
         if (row["task"], row["dimension"]) not in self._snapshot.instructions:
             return "no_instruction"
         return "" if self._present(row) else "media_absent"
+
+    def _withdrawn(self, row: Row) -> bool:
+        """Whether what the sample shows was forgotten (warehouse/forget.py)."""
+        media = (row["media_a"], row["media_b"], row["condition_media_id"])
+        named = [("prompt", row["prompt_id"]), ("source", row["source"]), ("source", row["prompt_source"])]
+        return any(self._snapshot.withdrawn(*pair) for pair in [*named, *(("media", value) for value in media)])
+
+    def _filtered(self, row: Row) -> str:
+        """Why the recipe's filters leave a preference out, "" where they do not."""
+        config = self._config
+        if config.sources and not {row["source"], row["prompt_source"]} & set(config.sources):
+            return "other_source"
+        sides = ({row["generator_a"], row["generator_name_a"]}, {row["generator_b"], row["generator_name_b"]})
+        if config.generators and not all(side & set(config.generators) for side in sides):
+            return "other_generator"
+        if config.annotator_kinds and not set(row["annotator_kinds"]) <= set(config.annotator_kinds):
+            return "other_annotators"
+        return ""
 
     def _refused_licence(self, row: Row) -> str:
         named = {name.casefold() for name in self._config.licences}
@@ -161,7 +188,8 @@ class Selector:
     def _references(self, row: Row) -> list[Row]:
         pair = (row["candidate_a"], row["candidate_b"])
         ranked = [ref for ref in self._snapshot.references.get(row["prompt_id"], []) if ref["candidate_id"] not in pair]
-        present = [ref for ref in ranked if (self._snapshot.root / ref["uri"]).is_file()]
+        shown = [ref for ref in ranked if not self._snapshot.withdrawn("media", ref["media_id"])]
+        present = [ref for ref in shown if (self._snapshot.root / ref["uri"]).is_file()]
         return present[: self._config.references]
 
     def _facts(self, key: str, row: Row, instruction: Row, rationale: Row | None) -> dict[str, Any]:

@@ -1,0 +1,59 @@
+"""Rows as a table and lineage as a tree on the terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.tree import Tree
+
+_SHOWN = ("name", "text", "split", "dimension", "label", "p_a", "n_votes", "value", "pseudonym", "verdict", "rank")
+_PIPE_WIDTH = 240
+
+
+def _console() -> Console:
+    """The terminal; in a pipe lines are not folded to a window that is not there."""
+    return Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, markup=False, highlight=False)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def print_table(rows: Sequence[Mapping[str, Any]], title: str = "") -> None:
+    """Rows of one kind, columns in the order of the first; nothing but `(none)` where there are no rows."""
+    console = _console()
+    if not rows:
+        console.print(f"{title}: (none)" if title else "(none)")
+        return
+    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for name, value in rows[0].items():
+        table.add_column(name, justify="right" if isinstance(value, int | float) else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row.values()))
+    console.print(table)
+
+
+def _label(node: Any) -> str:
+    facts = [_cell(node.facts[name]) for name in _SHOWN if node.facts.get(name) is not None]
+    again = "  (as above)" if node.repeated else ""
+    return f"{node.kind} {node.id}  {', '.join(facts)}"[:160] + again
+
+
+def print_lineage(title: str, root: Any) -> None:
+    """A warehouse.lineage.Node as a tree."""
+
+    def grow(branch: Tree, node: Any) -> None:
+        for child in node.children:
+            grow(branch.add(_label(child), highlight=False), child)
+        if node.more:
+            branch.add(f"… {node.more} more", highlight=False)
+
+    tree = Tree(f"{title}: {_label(root)}", highlight=False)
+    grow(tree, root)
+    _console().print(tree)
