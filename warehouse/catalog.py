@@ -1,10 +1,8 @@
-"""The catalog: DuckLake tables behind MERGE, transactions under an inter-process lock, and reads.
+"""The catalog: DuckLake tables behind MERGE, transactions under a lock, and reads.
 
-Embedded form: a folder with a SQLite catalog in WAL mode, Parquet data files and the media store. Commits of all
-processes go one after the other through a file lock; a kill between commit and acknowledgement leaves whole commits
-that nobody acknowledged, so every write is idempotent. The extensions come as wheels and are loaded from
-site-packages: nothing is downloaded at run time. The catalog remembers where its data lay; a folder that was moved or
-copied is opened where it lies now.
+One URL chooses where it lies (place.py); what it does is the same everywhere. Commits of all processes go one after the
+other; a kill between commit and acknowledgement leaves whole commits that nobody acknowledged, so every write is
+idempotent. The catalog remembers where its data lay; a folder that was moved or copied is opened where it lies now.
 
 Left out on purpose: what rows mean (records.py), media bytes (media/), dataset versions (datasets/).
 """
@@ -12,8 +10,6 @@ Left out on purpose: what rows mean (records.py), media bytes (media/), dataset 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,56 +18,36 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-from filelock import FileLock
 
-from warehouse import migrate
+from warehouse import migrate, remote
 from warehouse.errors import ConfigError, DiskFullError, InvalidInputError, NotFoundError, RewardDanceError
 from warehouse.hashing import canonical_json
+from warehouse.lake import commit_lock, connect
 from warehouse.media.store import MediaStore
+from warehouse.place import Place, find_place
 from warehouse.tables import KEYS, MUTABLE, VOLATILE_COLUMNS
 
-_LOCK_TIMEOUT_S = 300.0
 _NO_ROOM = re.compile(r"no space left|disk (is )?full|could not write", re.IGNORECASE)
 
 
-def _load(connection: duckdb.DuckDBPyConnection, extension: str) -> None:
-    """LOAD a DuckDB extension from its wheel."""
-    spec = importlib.util.find_spec(f"duckdb_extension_{extension}")
-    if spec is None or spec.origin is None:
-        raise ConfigError(
-            f"the wheel duckdb-extension-{extension.replace('_', '-')} is not installed", hint="make setup"
-        )
-    folder = Path(spec.origin).parent / "extensions" / f"v{duckdb.__version__}"
-    connection.execute(f"LOAD '{folder / extension}.duckdb_extension'")
-
-
-def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
-
-
 class Warehouse:
-    """One open warehouse. Several processes may open the same folder; one object belongs to one thread."""
+    """One open warehouse. Several processes may open the same one; one object belongs to one thread.
 
-    def __init__(self, root: Path) -> None:
-        self.root = root.resolve()
-        self.url = str(self.root)
+    `root` is this machine's folder of it. `remote` is the object storage behind that folder, None where there is none.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self.place, self.url, self.root = place, place.url, place.root
         self.root.mkdir(parents=True, exist_ok=True)
-        self.media = MediaStore(self.root / "media")
-        self._lock = FileLock(self.root / "commit.lock", timeout=_LOCK_TIMEOUT_S)
+        if place.remote:
+            remote.remember(self.root, place.remote)
+        self.remote = remote.remote_of(self.root)
+        self.media = MediaStore(self.root / "media", remote=self.remote)
         self._depth = 0
-        self._connection = duckdb.connect(config={"threads": os.cpu_count() or 1})
-        # Under `python -c` DuckDB would draw on stdout, where a job's messages go.
-        self._connection.execute("SET enable_progress_bar = false")
-        for extension in ("ducklake", "sqlite_scanner"):
-            _load(self._connection, extension)
+        self._lock = commit_lock(place)
         with self._lock:
-            self._connection.execute(
-                f"ATTACH 'ducklake:sqlite:{str(self.root / 'catalog.sqlite').replace(chr(39), chr(39) * 2)}' AS lake "
-                f"(DATA_PATH {_quoted(self.root / 'data')}, OVERRIDE_DATA_PATH true, "
-                "META_JOURNAL_MODE 'WAL', META_BUSY_TIMEOUT 30000)"
-            )
-            self._connection.execute("USE lake")
-            migrate.apply(self._connection, where=self.url)
+            self._connection = connect(place)
+            migrate.apply(self._connection, where=place.shown)
         self._columns = self._read_columns()
 
     def __enter__(self) -> Warehouse:
@@ -81,8 +57,9 @@ class Warehouse:
         self.close()
 
     def close(self) -> None:
-        """Release the connection; the object cannot be used after."""
+        """Release the connections; the object cannot be used after."""
         self._connection.close()
+        self._lock.close()
 
     def _read_columns(self) -> dict[str, dict[str, str]]:
         columns: dict[str, dict[str, str]] = {}
@@ -137,6 +114,17 @@ class Warehouse:
         except duckdb.Error:
             # The transaction died with the failed statement; there is nothing left to roll back.
             return
+
+    def publish(self, folder: Path) -> None:
+        """Store a finished folder below `root` where other machines find it; call it before committing its rows.
+
+        Nothing is to do where all bytes lie in `root`. Indexes come last, so that a reader never meets half a split.
+        """
+        if self.remote is None:
+            return
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        for path in sorted(files, key=lambda path: (path.suffix == ".parquet", path)):
+            self.remote.write(path.relative_to(self.root).as_posix(), path)
 
     def _arrow(self, table: str, rows: Iterable[Mapping[str, Any]], run_id: str) -> pa.Table:
         columns = self._columns[table]
@@ -228,25 +216,15 @@ def _plain(value: Any) -> Any:
 
 def read_only(warehouse: Warehouse) -> duckdb.DuckDBPyConnection:
     """A connection of its own that cannot change the lake; the caller closes it."""
-    connection = duckdb.connect()
-    for extension in ("ducklake", "sqlite_scanner"):
-        _load(connection, extension)
-    catalog = str(warehouse.root / "catalog.sqlite").replace("'", "''")
-    connection.execute(
-        f"ATTACH 'ducklake:sqlite:{catalog}' AS lake (READ_ONLY, DATA_PATH {_quoted(warehouse.root / 'data')}, "
-        "OVERRIDE_DATA_PATH true, META_BUSY_TIMEOUT 30000)"
-    )
-    connection.execute("USE lake")
-    return connection
+    return connect(warehouse.place, read_only=True)
 
 
 def open_warehouse(url: str) -> Warehouse:
-    """Open a warehouse folder, making it if absent; raises ConfigError for a URL this build cannot serve."""
-    if "://" in url:
-        raise ConfigError(f"only a local folder can be a warehouse in this version, got {url!r}", hint="give a folder")
+    """Open a warehouse by folder or URL (place.py), making it if absent; raises ConfigError, BackendError."""
+    place = find_place(url)
     try:
-        return Warehouse(Path(url))
+        return Warehouse(place)
     except RewardDanceError:
         raise
     except OSError as error:
-        raise ConfigError(f"cannot open the warehouse: {error}", where=url) from error
+        raise ConfigError(f"cannot open the warehouse: {error}", where=place.shown) from error

@@ -1,7 +1,7 @@
 """Schema migrations: numbered SQL files, each applied once, forward only.
 
-A warehouse that carries a higher number than this software knows is refused, so that old code never writes rows that
-new code relies on.
+A warehouse that carries a migration that this software does not know is refused, so that old code never writes rows
+that new code relies on.
 """
 
 from __future__ import annotations
@@ -32,31 +32,42 @@ def known() -> list[Migration]:
     return [Migration(int(path.name[:4]), path.stem[5:], path) for path in files]
 
 
-def applied_number(connection: duckdb.DuckDBPyConnection) -> int:
-    """Highest migration the attached lake carries; 0 for an empty one."""
+def applied(connection: duckdb.DuckDBPyConnection) -> set[int]:
+    """Numbers of the migrations that the attached lake carries."""
     query = "SELECT count(*) FROM duckdb_tables() WHERE database_name = 'lake' AND table_name = 'migrations'"
     if not connection.execute(query).fetchall()[0][0]:
-        return 0
-    return int(connection.execute("SELECT coalesce(max(number), 0) FROM migrations").fetchall()[0][0])
+        return set()
+    return {int(number) for (number,) in connection.execute("SELECT number FROM migrations").fetchall()}
 
 
 def apply(connection: duckdb.DuckDBPyConnection, *, where: str) -> list[int]:
-    """Apply what is missing, each file in its own transaction; call it under the commit lock."""
-    migrations, have = known(), applied_number(connection)
-    newest = migrations[-1].number
-    if have > newest:
+    """Apply what is missing, in order, each file in its own transaction; call it under the commit lock.
+
+    Returns the numbers applied now. Raises NewerSchemaError where the lake carries a migration that is not known here.
+    """
+    migrations, have = known(), applied(connection)
+    unknown = have - {migration.number for migration in migrations}
+    if unknown:
         raise NewerSchemaError(
-            f"the warehouse has schema {have}, this software knows {newest}",
+            f"the warehouse has schema {max(unknown)}, this software knows {migrations[-1].number}",
             where=where,
             hint="install the version that made it",
         )
-    missing = [migration for migration in migrations if migration.number > have]
+    missing = [migration for migration in migrations if migration.number not in have]
     for migration in missing:
-        connection.execute("BEGIN")
+        _apply_one(connection, migration)
+    return [migration.number for migration in missing]
+
+
+def _apply_one(connection: duckdb.DuckDBPyConnection, migration: Migration) -> None:
+    connection.execute("BEGIN")
+    try:
         connection.execute(migration.path.read_text(encoding="utf-8"))
         connection.execute(
             "INSERT INTO migrations VALUES (?, ?, ?)",
             [migration.number, migration.name, datetime.now(UTC).replace(tzinfo=None)],
         )
         connection.execute("COMMIT")
-    return [migration.number for migration in missing]
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise

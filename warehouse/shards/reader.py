@@ -1,8 +1,9 @@
 """Shards -> samples: a torch-free, picklable, map-style view over the index, for any loader.
 
-A sample is one `pread` at its offset, its sha256 checked every time: flipped bytes, a damaged header and a truncated
-shard are errors that name shard and key, never a sample less. No file stays open, so worker processes and threads
-share nothing. Left out on purpose: decoding media, batches, tensors (rm/ and the loader that wraps this).
+A sample is one read at its offset: of the shard in the folder or, where the folder has none, of the object behind it.
+Flipped bytes, a damaged header and a truncated shard are errors that name shard and key, never a sample less. No file
+stays open, so worker processes and threads share nothing. Left out on purpose: decoding media, batches, tensors (rm/
+and the loader that wraps this).
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,12 +24,16 @@ import pyarrow.parquet as pq
 from warehouse.catalog import Warehouse
 from warehouse.errors import ConflictError, CorruptDataError, InvalidInputError, NewerSchemaError, NotFoundError
 from warehouse.hashing import sha256_hex
+from warehouse.remote import Remote, remote_of
 from warehouse.shards import ustar
 from warehouse.shards.order import Indices, epoch_order, share
 from warehouse.shards.writer import INDEX, INDEX_SCHEMA
 
 SAMPLE_SCHEMA = 1
 _COLUMNS = ("key", "shard", "offset", "size", "sha256")
+_ONE_IN = 64
+_AT_ONCE = 16
+Check = Literal["off", "sampled", "full"]
 
 
 @dataclass(frozen=True)
@@ -71,27 +77,45 @@ def _assemble(key: str, blob: bytes, where: str) -> Sample:
         raise CorruptDataError(f"sample {key} has not the members of a sample: {error!r}", where=where) from error
 
 
+def read_index(folder: Path) -> pa.Table:
+    """The index of a split; raises NotFoundError where there is none, CorruptDataError where it cannot be read."""
+    path = folder / INDEX
+    if not path.is_file():
+        raise NotFoundError(f"no split here: {path} is missing", hint="see: rewarddance dataset list")
+    try:
+        return pq.read_table(path, schema=INDEX_SCHEMA)
+    except (pa.ArrowException, OSError) as error:
+        raise CorruptDataError(f"the index cannot be read: {error}", where=str(path)) from error
+
+
 class ShardDataset:
     """Samples of one split by index 0 .. len - 1, and the order in which an epoch meets them.
 
     `seed` decides the shuffle of every epoch; `tasks` and `dimensions` keep only theirs (empty: all). Negative
-    indices count from the end. Raises NotFoundError where the folder has no index.
+    indices count from the end. `check` says whose sha256 is taken: of every sample ("full"), of another 64th in every
+    epoch ("sampled"), of none ("off": damaged headers and missing bytes are still found, flipped pixels are not).
+    `remote` is the storage that holds shards which the folder lacks, and the folder's name there. Raises
+    NotFoundError where the folder has no index.
     """
 
-    def __init__(self, folder: Path, seed: int = 0, tasks: Sequence[str] = (), dimensions: Sequence[str] = ()) -> None:
-        self.folder, self.seed = folder, seed
+    def __init__(
+        self,
+        folder: Path,
+        seed: int = 0,
+        tasks: Sequence[str] = (),
+        dimensions: Sequence[str] = (),
+        check: Check = "full",
+        remote: tuple[Remote, str] | None = None,
+    ) -> None:
+        if check not in get_args(Check):
+            raise InvalidInputError(f"unknown check {check!r}", hint=f"one of {', '.join(get_args(Check))}")
+        self.folder, self.seed, self.check, self._remote = folder, seed, check, remote
         self._kept = {"task": tuple(tasks), "dimension": tuple(dimensions)}
         self._epoch = self._consumed = 0
         self._index = self._read_index()
 
     def _read_index(self) -> dict[str, pa.Array]:
-        path = self.folder / INDEX
-        if not path.is_file():
-            raise NotFoundError(f"no split here: {path} is missing", hint="see: rewarddance dataset list")
-        try:
-            table = pq.read_table(path, schema=INDEX_SCHEMA)
-        except (pa.ArrowException, OSError) as error:
-            raise CorruptDataError(f"the index cannot be read: {error}", where=str(path)) from error
+        table = read_index(self.folder)
         for column, values in self._kept.items():
             if values:
                 table = table.filter(pc.is_in(table[column], pa.array(values, pa.string())))
@@ -120,7 +144,7 @@ class ShardDataset:
         key, shard, offset, size, sha256 = (column[int(index)].as_py() for column in self._index.values())
         where = f"{self.folder}/{shard}, sample {key}"
         blob = self._read(shard, offset, size, where)
-        if sha256_hex(blob) != sha256:
+        if len(blob) != size or (self._checks(sha256) and sha256_hex(blob) != sha256):
             raise CorruptDataError(
                 f"sample {key} of shard {shard} has not the bytes it was written with: {len(blob)} of {size} bytes, "
                 "sha256 differs",
@@ -129,15 +153,36 @@ class ShardDataset:
             )
         return _assemble(key, blob, where)
 
+    def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
+        """Several samples in the order asked; torch's loader asks for batches so. Remote ones are read at once."""
+        if self._remote is None:
+            return [self[index] for index in indices]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            return list(pool.map(self.__getitem__, indices))
+
+    def _checks(self, sha256: str) -> bool:
+        return self.check == "full" or (self.check == "sampled" and (int(sha256[:8], 16) - self._epoch) % _ONE_IN == 0)
+
     def _read(self, shard: str, offset: int, size: int, where: str) -> bytes:
+        if "/" in shard:
+            raise CorruptDataError(f"shard {shard} is outside the split", where=where)
         try:
             handle = os.open(f"{self.folder}/{shard}", os.O_RDONLY)
         except FileNotFoundError as error:
-            raise CorruptDataError(f"shard {shard} is gone", where=where, hint="restore the shard") from error
+            if self._remote is None:
+                raise CorruptDataError(f"shard {shard} is gone", where=where, hint="restore the shard") from error
+            return self._read_remote(*self._remote, shard, offset, size, where)
         try:
-            return os.pread(handle, size, offset)
+            # What an index claims past the end of the file is never asked for.
+            return os.pread(handle, min(size, max(0, os.fstat(handle).st_size - offset)), offset)
         finally:
             os.close(handle)
+
+    def _read_remote(self, remote: Remote, place: str, shard: str, offset: int, size: int, where: str) -> bytes:
+        try:
+            return remote.read(f"{place}/{shard}", offset, size)
+        except NotFoundError as error:
+            raise CorruptDataError(f"shard {shard} is gone", where=where, hint="restore the shard") from error
 
     def set_epoch(self, epoch: int) -> None:
         """Start an epoch from its beginning."""
@@ -185,6 +230,28 @@ class ShardDataset:
         return digest.hexdigest()
 
 
+def split_folder(warehouse: Warehouse | Path | str, name: str, version: int, split: str) -> Path:
+    """Where the index and perhaps the shards of a split lie; raises NotFoundError that names what there is.
+
+    The index of a split that another machine made is brought here first.
+    """
+    root = warehouse.root if isinstance(warehouse, Warehouse) else Path(warehouse)
+    folder = root / "datasets" / name / f"v{version}" / split
+    remote = remote_of(root)
+    if remote and not (folder / INDEX).is_file():
+        for found in remote.names(f"datasets/{name}/v{version}/"):
+            if found.endswith(f"/{INDEX}"):
+                remote.fetch(found, root / found)
+    if not (folder / INDEX).is_file():
+        there = sorted(path.parent.name for path in folder.parent.glob(f"*/{INDEX}"))
+        raise NotFoundError(
+            f"no split {split!r} of {name}@{version}",
+            where=str(folder.parent),
+            hint=f"it has {', '.join(there)}" if there else "see: rewarddance dataset list",
+        )
+    return folder
+
+
 def open_split(
     warehouse: Warehouse | Path | str,
     name: str,
@@ -194,18 +261,14 @@ def open_split(
     seed: int = 0,
     tasks: Sequence[str] = (),
     dimensions: Sequence[str] = (),
+    check: Check = "full",
 ) -> ShardDataset:
     """The samples of one split of a dataset version; `warehouse` may be its folder, no connection is needed.
 
     Raises NotFoundError that names what there is. A split without samples has length 0.
     """
-    root = warehouse.root if isinstance(warehouse, Warehouse) else Path(warehouse)
-    folder = root / "datasets" / name / f"v{version}" / split
-    if not (folder / INDEX).is_file():
-        there = sorted(path.parent.name for path in folder.parent.glob(f"*/{INDEX}"))
-        raise NotFoundError(
-            f"no split {split!r} of {name}@{version}",
-            where=str(folder.parent),
-            hint=f"it has {', '.join(there)}" if there else "see: rewarddance dataset list",
-        )
-    return ShardDataset(folder, seed, tasks, dimensions)
+    folder = split_folder(warehouse, name, version, split)
+    root = folder.parents[3]
+    behind = remote_of(root)
+    remote = (behind, folder.relative_to(root).as_posix()) if behind else None
+    return ShardDataset(folder, seed, tasks, dimensions, check, remote)

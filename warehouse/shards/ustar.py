@@ -1,11 +1,13 @@
 """POSIX ustar members as bytes: the same bytes on every machine, Python version and day.
 
 Owns the 512-byte header of a regular file (POSIX.1-1988, "ustar Interchange Format") with fixed mode, owner and time.
-Left out on purpose: long names, links, folders; shards hold none of them.
+Reading takes what writing makes and nothing else: links, folders, paths, names that repeat and sizes past the end are
+refused before a byte of content is touched. Left out on purpose: long names; shards hold none.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from warehouse.errors import CorruptDataError, InvalidInputError
@@ -13,6 +15,8 @@ from warehouse.errors import CorruptDataError, InvalidInputError
 BLOCK = 512
 END = bytes(2 * BLOCK)
 _MAX_NAME, _MAX_SIZE = 100, 8**11 - 1
+_NAME = re.compile(rb"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+_SIZE = re.compile(rb"[0-7]{11}\0")
 
 
 def header(name: str, size: int) -> bytes:
@@ -27,9 +31,12 @@ def header(name: str, size: int) -> bytes:
         encoded.ljust(_MAX_NAME, b"\0") + b"0000644\0" + b"0000000\0" * 2 + b"%011o\0" % size + b"00000000000\0",
         b"0" + bytes(_MAX_NAME) + b"ustar\x0000" + bytes(32 + 32) + b"0000000\0" * 2 + bytes(155 + 12),
     )
-    # The checksum is taken with its own field as eight spaces.
-    checksum = sum(fields[0]) + 8 * ord(" ") + sum(fields[1])
-    return fields[0] + b"%06o\0 " % checksum + fields[1]
+    return fields[0] + b"%06o\0 " % _checksum(*fields) + fields[1]
+
+
+def _checksum(before: bytes, after: bytes) -> int:
+    """Sum of all bytes of a header, its own field counting as eight spaces."""
+    return sum(before) + 8 * ord(" ") + sum(after)
 
 
 def member(name: str, data: bytes) -> bytes:
@@ -37,17 +44,33 @@ def member(name: str, data: bytes) -> bytes:
     return header(name, len(data)) + data + bytes(-len(data) % BLOCK)
 
 
+def _problem(block: bytes) -> str:
+    """Why `block` is no header that a shard may hold; "" where it is one."""
+    name = block[:_MAX_NAME].rstrip(b"\0")
+    if len(block) < BLOCK:
+        return "no ustar header"
+    if block[148:156] != b"%06o\0 " % _checksum(block[:148], block[156:]) or block[257:265] != b"ustar\x0000":
+        return "no ustar header"
+    if block[156:157] != b"0" or block[157:257].strip(b"\0"):
+        return f"{name!r} is no regular file but a link, folder or device"
+    if not _NAME.fullmatch(name) or b".." in name or block[345:500].strip(b"\0"):
+        return f"the name {name!r} is a path or no plain name"
+    return "" if _SIZE.fullmatch(block[124:136]) else f"{name!r} has no octal size"
+
+
 def members(blob: bytes, where: str = "") -> Iterator[tuple[str, bytes]]:
     """(name, content) of the members that lie back to back in `blob`; raises CorruptDataError where they do not."""
-    offset = 0
+    offset, seen = 0, set[str]()
     while offset < len(blob):
         block = blob[offset : offset + BLOCK]
-        try:
-            name, size = block[:100].rstrip(b"\0").decode(), int(block[124:135], 8)
-        except ValueError as error:
-            raise CorruptDataError(f"no ustar header at byte {offset} of the sample", where=where) from error
-        start = offset + BLOCK
+        problem = _problem(block)
+        if problem:
+            raise CorruptDataError(f"{problem}, at byte {offset} of the sample", where=where)
+        name, size, start = block[:_MAX_NAME].rstrip(b"\0").decode(), int(block[124:135], 8), offset + BLOCK
         if start + size > len(blob):
-            raise CorruptDataError(f"member {name} is cut off", where=where)
+            raise CorruptDataError(f"member {name} is cut off: {len(blob) - start} of {size} bytes", where=where)
+        if name in seen:
+            raise CorruptDataError(f"member {name} comes twice", where=where)
+        seen.add(name)
         yield name, blob[start : start + size]
         offset = start + size + -size % BLOCK

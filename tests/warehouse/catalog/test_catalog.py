@@ -1,19 +1,33 @@
 from __future__ import annotations
 
 import errno
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.warehouse.catalog.servers import MakeUrl, free_port
 from warehouse import Warehouse, open_warehouse
 from warehouse.catalog import read_only
-from warehouse.errors import ConfigError, DiskFullError, InvalidInputError, NewerSchemaError, NotFoundError
+from warehouse.errors import BackendError, ConfigError, DiskFullError, InvalidInputError, NotFoundError
+from warehouse.media.encode import encode_png
 from warehouse.records import licence_row
+
+
+@pytest.fixture
+def warehouse(make_url: MakeUrl) -> Iterator[Warehouse]:
+    """An empty warehouse of each kind."""
+    with open_warehouse(make_url()) as opened:
+        yield opened
+
 
 metric = st.builds(
     lambda key, step, value: {"run_key": key, "step": step, "name": "loss", "value": value},
@@ -23,7 +37,7 @@ metric = st.builds(
 )
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(metric, max_size=12))
 def test_merging_twice_is_merging_once(warehouse: Warehouse, rows: list[dict[str, object]]) -> None:
     keys = {(row["run_key"], row["step"]) for row in rows}
@@ -88,11 +102,11 @@ def test_a_full_disk_leaves_nothing_half_written(warehouse: Warehouse) -> None:
     assert warehouse.rows("SELECT * FROM prompts") == []
 
 
-def test_digest_ignores_order_and_times(tmp_path: Path) -> None:
+def test_digest_ignores_order_and_times(make_url: MakeUrl) -> None:
     rows = [{"watermark": i} for i in range(5)]
     digests = []
     for name, order in (("one", rows), ("two", rows[::-1])):
-        with open_warehouse(str(tmp_path / name)) as opened:
+        with open_warehouse(make_url()) as opened:
             for row in order:
                 opened.merge("watermarks", [{"name": str(row["watermark"]), "value": "v"}], run_id=name)
             digests.append(opened.digest("SELECT * FROM watermarks"))
@@ -103,13 +117,6 @@ def test_a_second_process_sees_the_latest_rows(warehouse: Warehouse) -> None:
     with open_warehouse(warehouse.url) as other:
         warehouse.merge("prompts", [{"prompt_id": "p"}])
         assert other.rows("SELECT prompt_id FROM prompts") == [{"prompt_id": "p"}]
-
-
-def test_a_newer_schema_is_refused(warehouse: Warehouse) -> None:
-    with warehouse.commit():
-        warehouse._connection.execute("INSERT INTO migrations VALUES (9999, 'future', now()::TIMESTAMP)")
-    with pytest.raises(NewerSchemaError, match="9999"):
-        open_warehouse(warehouse.url)
 
 
 def test_every_table_has_a_key_among_its_columns(warehouse: Warehouse) -> None:
@@ -136,3 +143,43 @@ def test_a_moved_folder_opens_where_it_lies_now(tmp_path: Path) -> None:
     with open_warehouse(str(tmp_path / "second")) as opened:
         assert opened.rows("SELECT name FROM licences") == [{"name": "MIT"}]
         assert read_only(opened).execute("SELECT count(*) FROM licences").fetchall() == [(1,)]
+
+
+def test_media_lie_where_the_warehouse_lies(make_url: MakeUrl) -> None:
+    """What one machine stores, another one reads, and an erasure is one for both."""
+    url, data = make_url(), encode_png(np.zeros((8, 8, 3), np.uint8))
+    with open_warehouse(url) as first:
+        info = first.media.put(data)
+        first.merge("media", [{"media_id": info.media_id, "uri": first.media.uri(info)}])
+        if first.remote:
+            shutil.rmtree(first.root)
+    with open_warehouse(url) as second:
+        assert second.media.exists(info.media_id) and second.media.get(info.media_id) == data
+        assert (second.root / second.rows("SELECT uri FROM media")[0]["uri"]).read_bytes() == data
+        second.media.remove(info.media_id)
+        assert not second.media.exists(info.media_id)
+        with pytest.raises(NotFoundError):
+            second.media.get(info.media_id)
+
+
+def test_reading_alone_changes_nothing(warehouse: Warehouse) -> None:
+    warehouse.merge("licences", [licence_row("MIT")])
+    connection = read_only(warehouse)
+    assert connection.execute("SELECT count(*) FROM licences").fetchall() == [(1,)]
+    with pytest.raises(duckdb.Error):
+        connection.execute("DELETE FROM licences")
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://h/d?data=/x", "postgresql://h/d", "postgresql://h?data=/x", "postgresql://h/d?data=gs://b"]
+)
+def test_urls_that_are_no_warehouse(url: str) -> None:
+    with pytest.raises(ConfigError, match="data="):
+        open_warehouse(url)
+
+
+def test_a_server_that_is_not_there_and_no_password_in_the_error(tmp_path: Path) -> None:
+    with pytest.raises(BackendError) as caught:
+        open_warehouse(f"postgresql://user:secret@127.0.0.1:{free_port()}/db?data={tmp_path}")
+    assert "secret" not in str(caught.value) and "user:***@" in str(caught.value)

@@ -1,0 +1,149 @@
+"""A DuckDB connection to a place's lake, and the lock that puts commits of all processes one after the other.
+
+The extensions come as wheels and are loaded from site-packages: nothing is downloaded at run time. With the embedded
+catalog the lock is a file's; with PostgreSQL it is an advisory lock held by a transaction of its own, so it holds
+between machines, and the server frees it when its holder is killed.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import duckdb
+from filelock import FileLock, Timeout
+
+from warehouse.errors import BackendError, ConfigError
+from warehouse.place import Place, hide_password
+
+_LOCK_TIMEOUT_S = 300.0
+_LOCK_KEY = 0x5D1A
+
+
+def _text(value: str | Path) -> str:
+    """A SQL string."""
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+def _load(connection: duckdb.DuckDBPyConnection, extension: str) -> None:
+    """LOAD a DuckDB extension from its wheel."""
+    spec = importlib.util.find_spec(f"duckdb_extension_{extension}")
+    if spec is None or spec.origin is None:
+        raise ConfigError(
+            f"the wheel duckdb-extension-{extension.replace('_', '-')} is not installed", hint="make setup"
+        )
+    folder = Path(spec.origin).parent / "extensions" / f"v{duckdb.__version__}"
+    connection.execute(f"LOAD {_text(folder / extension)[:-1]}.duckdb_extension'")
+
+
+def _allow_s3(connection: duckdb.DuckDBPyConnection) -> None:
+    """What the AWS tools read from the environment, for DuckDB."""
+    _load(connection, "httpfs")
+    endpoint = urlsplit(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", ""))
+    options = {
+        "KEY_ID": os.environ.get("AWS_ACCESS_KEY_ID", ""),
+        "SECRET": os.environ.get("AWS_SECRET_ACCESS_KEY", ""),
+        "SESSION_TOKEN": os.environ.get("AWS_SESSION_TOKEN", ""),
+        "REGION": os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION", "us-east-1"),
+    }
+    if endpoint.netloc:
+        options |= {"ENDPOINT": endpoint.netloc, "URL_STYLE": "path"}
+        options["USE_SSL"] = "true" if endpoint.scheme == "https" else "false"
+    listed = ", ".join(f"{name} {_text(value)}" for name, value in options.items() if value)
+    connection.execute(f"CREATE SECRET (TYPE s3, {listed})")
+
+
+def _unreachable(place: Place, error: duckdb.Error) -> BackendError:
+    # The server's own words hold the URL with its password.
+    return BackendError(
+        f"the catalog cannot be reached: {hide_password(str(error))}",
+        where=place.shown,
+        hint="is the server up, and may this user create tables in the database?",
+    )
+
+
+def connect(place: Place, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+    """A connection with the lake attached as `lake` and in use; raises BackendError where the server is not there."""
+    connection = duckdb.connect(config={"threads": os.cpu_count() or 1})
+    # Under `python -c` DuckDB would draw on stdout, where a job's messages go.
+    connection.execute("SET enable_progress_bar = false")
+    for extension in ("ducklake", "postgres_scanner" if place.server else "sqlite_scanner"):
+        _load(connection, extension)
+    if place.remote:
+        _allow_s3(connection)
+    catalog = f"postgres:{place.server}" if place.server else f"sqlite:{place.root / 'catalog.sqlite'}"
+    options = [f"DATA_PATH {_text(place.data)}", "OVERRIDE_DATA_PATH true"]
+    if not place.server:
+        options += ["META_BUSY_TIMEOUT 30000", *([] if read_only else ["META_JOURNAL_MODE 'WAL'"])]
+    if read_only:
+        options.append("READ_ONLY")
+    try:
+        connection.execute(f"ATTACH {_text('ducklake:' + catalog)} AS lake ({', '.join(options)})")
+    except duckdb.Error as error:
+        connection.close()
+        if not place.server:
+            raise
+        raise _unreachable(place, error) from None
+    connection.execute("USE lake")
+    return connection
+
+
+class _ServerLock:
+    """PostgreSQL's advisory lock; `with` waits for it."""
+
+    def __init__(self, place: Place) -> None:
+        self._connection = duckdb.connect(config={"threads": 1})
+        _load(self._connection, "postgres_scanner")
+        try:
+            self._connection.execute(f"ATTACH {_text(place.server)} AS locks (TYPE postgres)")
+        except duckdb.Error as error:
+            raise _unreachable(place, error) from None
+
+    def _ask(self, sql: str) -> None:
+        self._connection.execute(f"SELECT * FROM postgres_query('locks', {_text(sql)})").fetchall()
+
+    def __enter__(self) -> None:
+        self._connection.execute("BEGIN")
+        try:
+            self._ask(f"SELECT set_config('lock_timeout', '{int(_LOCK_TIMEOUT_S)}s', true)")
+            self._ask(f"SELECT pg_advisory_xact_lock({_LOCK_KEY})::text")
+        except duckdb.Error as error:
+            self._connection.execute("ROLLBACK")
+            raise BackendError(f"no turn to write within {_LOCK_TIMEOUT_S:.0f} s: {error}") from error
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.execute("COMMIT")
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class _FolderLock:
+    """A file's lock."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = FileLock(path, timeout=_LOCK_TIMEOUT_S)
+
+    def __enter__(self) -> None:
+        try:
+            self._lock.acquire()
+        except Timeout as error:
+            raise BackendError(
+                f"no turn to write within {_LOCK_TIMEOUT_S:.0f} s", where=str(self._lock.lock_file)
+            ) from error
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def close(self) -> None:
+        self._lock.release(force=True)
+
+
+CommitLock = _ServerLock | _FolderLock
+
+
+def commit_lock(place: Place) -> CommitLock:
+    """The lock of a place: reusable, of one thread; raises BackendError after five minutes of waiting."""
+    return _ServerLock(place) if place.server else _FolderLock(place.root / "commit.lock")
