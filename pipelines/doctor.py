@@ -10,15 +10,13 @@ import sys
 from typing import Any
 
 from pipelines.config import SOURCE_ROOT
+from pipelines.services import SERVICES, Service
 
 NEEDED = ("torch", "transformers", "duckdb", "duckdb-extension-ducklake", "prefect", "pillow", "av", "pyarrow", "typer")
 # Package: what it is for. Installed by pip on demand.
-OPTIONAL = {"diffusers": "real image and video generators", "label-studio-sdk": "annotation by people",
-            "accelerate": "training on several GPUs", "peft": "LoRA"}
-# Program: what it is for, and its Debian package.
-PROGRAMS = {"chromium": ("looking at pages in tests", "chromium"),
-            "pg_ctl": ("a shared warehouse on PostgreSQL, in tests", "postgresql"),
-            "nvidia-smi": ("GPUs, for models of real size; the demo needs none", "")}
+OPTIONAL = {"diffusers": "real image and video generators", "accelerate": "training on several GPUs", "peft": "LoRA"}
+# Program: what it is for.
+PROGRAMS = {"nvidia-smi": "GPUs, for models of real size; the demo needs none"}
 
 
 def _finding(name: str, ok: bool, found: str, hint: str = "", *, needed: bool = True) -> dict[str, Any]:
@@ -32,10 +30,15 @@ def _package(name: str, hint: str, *, needed: bool) -> dict[str, Any]:
         return _finding(name, False, "not installed", hint, needed=needed)
 
 
-def _program(name: str, use: str, package: str) -> dict[str, Any]:
+def _program(name: str, use: str) -> dict[str, Any]:
     place = shutil.which(name) or ""
-    hint = f"{use}: apt-get install {package}" if package else use
-    return _finding(name, bool(place), place or "not found", hint, needed=False)
+    return _finding(name, bool(place), place or "not found", use, needed=False)
+
+
+def _service(service: Service) -> dict[str, Any]:
+    place = service.found()
+    hint = f"{service.use}: rewarddance doctor --install {service.name}"
+    return _finding(service.name, bool(place), place or "not found", hint, needed=False)
 
 
 def _machine() -> list[dict[str, Any]]:
@@ -63,7 +66,8 @@ def examine() -> list[dict[str, Any]]:
         *(_package(name, "make setup", needed=True) for name in NEEDED),
         _weights(),
         *(_package(name, f"{use}: pip install {name}", needed=False) for name, use in OPTIONAL.items()),
-        *(_program(name, use, package) for name, (use, package) in PROGRAMS.items()),
+        *(_service(service) for service in SERVICES),
+        *(_program(name, use) for name, use in PROGRAMS.items()),
     ]
 
 

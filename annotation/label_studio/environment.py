@@ -12,10 +12,14 @@ import venv
 from collections.abc import Callable
 from pathlib import Path
 
+from filelock import FileLock
+
 from warehouse.errors import BackendError, ConfigError
 
 VERSION = "1.23.2"
 _REQUIREMENTS = (f"label-studio=={VERSION}", "psycopg2-binary")
+_DATABASE = "label_studio.sqlite3"
+_INSTALL_S = 1800.0
 _SOURCE_ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -24,12 +28,18 @@ def folder() -> Path:
     given = os.environ.get("REWARDDANCE_CACHE")
     checkout = (_SOURCE_ROOT / "pyproject.toml").exists()
     base = Path(given) if given else _SOURCE_ROOT / ".cache" if checkout else Path.home() / ".cache" / "rewarddance"
-    return base / f"label-studio-{VERSION}"
+    # A virtual environment remembers where it was made, so a link on the way must not be part of that.
+    return base.resolve() / f"label-studio-{VERSION}"
 
 
 def installed() -> bool:
     """True where the environment is complete."""
     return (folder() / "installed").exists()
+
+
+def prepared() -> bool:
+    """True where the empty database is there too, so that a server starts within seconds."""
+    return installed() and (folder() / "empty" / _DATABASE).exists()
 
 
 def python() -> Path:
@@ -46,8 +56,16 @@ def ensure(agree: Callable[[str], bool]) -> Path:
     if not installed():
         if not agree(f"Label Studio {VERSION} needs about 1 GB in {folder()}. Install it?"):
             raise ConfigError("Label Studio is not installed", hint="rewarddance annotate up --yes installs it")
-        _install()
+        with _alone():
+            if not installed():
+                _install()
     return python()
+
+
+def _alone() -> FileLock:
+    """Two installations at once would destroy each other."""
+    folder().mkdir(parents=True, exist_ok=True)
+    return FileLock(folder() / "install.lock", timeout=_INSTALL_S)
 
 
 def _install() -> None:
@@ -69,18 +87,23 @@ def _install() -> None:
 def empty_database() -> Path:
     """Folder with the migrated SQLite file without users, made on first use by Label Studio's own migrations."""
     target = folder() / "empty"
-    if (target / "label_studio.sqlite3").exists():
-        return target
+    if not (target / _DATABASE).exists():
+        with _alone():
+            if not (target / _DATABASE).exists():
+                _migrate(target)
+    return target
+
+
+def _migrate(target: Path) -> None:
     making = folder() / "empty.part"
     shutil.rmtree(making, ignore_errors=True)
     making.mkdir(parents=True)
     code = "import label_studio.server as s; s._setup_env(); s._apply_database_migrations()"
     done = subprocess.run([str(python()), "-c", code], env=clean_environment(making), capture_output=True, text=True)
-    if done.returncode or not (making / "label_studio.sqlite3").exists():
+    if done.returncode or not (making / _DATABASE).exists():
         raise BackendError(f"Label Studio could not prepare its database: {done.stderr.strip()[-500:]}",
                            where=str(making), hint="delete this folder's parent and install again")
     os.replace(making, target)
-    return target
 
 
 def clean_environment(data: Path) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +11,10 @@ import pytest
 from annotation.label_studio import environment, state
 from annotation.label_studio.client import StudioClient
 from annotation.label_studio.up import Wishes, down, up
+from tests.annotation.conftest import missing
 
 NAMES = ("ann", "bob", "cleo")
-MISSING = ("Label Studio is not installed for the tests: run `rewarddance annotate up --yes --warehouse /tmp/any` once "
-           "(1 GB), then `rewarddance annotate down --warehouse /tmp/any`")
+MISSING = "Label Studio is not installed for the tests: rewarddance doctor --install label-studio"
 
 
 @dataclass(frozen=True)
@@ -38,10 +37,8 @@ class Studio:
 
 @pytest.fixture(scope="session")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
-    if not environment.installed():
-        if os.environ.get("CI") == "true":
-            pytest.fail(MISSING)
-        pytest.skip(MISSING)
+    if not environment.prepared():
+        missing(MISSING)
     root = tmp_path_factory.mktemp("studio") / "warehouse"
     try:
         answer = up(root, Wishes(NAMES), lambda question: False, lambda text: None)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +15,6 @@ from warehouse import open_warehouse
 
 pytestmark = [pytest.mark.label_studio, pytest.mark.browser]
 SHOTS = Path(__file__).resolve().parents[3] / "runs" / "screenshots"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
-MISSING = "Chromium is not installed: apt-get install chromium, and pip install playwright"
 DIMENSIONS = ("overall", "text_alignment", "visual_quality")
 # How far the lowest part of the page stands below the window, in pixels; 0 or less where all is in view.
 BELOW = """() => Math.max(...[...document.querySelectorAll('.rd-prompt, .rd-card, .rd-question, .rd-last')]
@@ -27,24 +22,8 @@ BELOW = """() => Math.max(...[...document.querySelectorAll('.rd-prompt, .rd-card
 SUBMIT = "button[aria-label*='ubmit'], button:has-text('Submit')"
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        sync_playwright = None
-    if sync_playwright is None or not CHROMIUM:
-        if os.environ.get("CI") == "true":
-            pytest.fail(MISSING)
-        pytest.skip(MISSING)
-    with sync_playwright() as player:
-        browser = player.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-def _open(chromium: Any, studio: Studio, name: str, project: int, size: tuple[int, int]) -> Any:
-    page = chromium.new_page(viewport={"width": size[0], "height": size[1]})
+def _open(browser: Any, studio: Studio, name: str, project: int, size: tuple[int, int]) -> Any:
+    page = browser.new_page(viewport={"width": size[0], "height": size[1]})
     page.refused = []
     page.on("response", lambda said: page.refused.append(said.url) if said.status >= 400 else None)
     page.goto(studio.links[name])
@@ -59,14 +38,14 @@ PAGES = [("t2i", False), ("t2i", True), ("t2v", False), ("i2v", True), ("edit", 
 
 
 @pytest.mark.parametrize(("task", "condition"), PAGES, ids=[f"{t}{'+1' if c else ''}" for t, c in PAGES])
-def test_everything_is_in_view(studio: Studio, chromium: Any, task: str, condition: bool) -> None:
+def test_everything_is_in_view(studio: Studio, browser: Any, task: str, condition: bool) -> None:
     name = f"page {task} {condition}"
     with open_warehouse(str(studio.root)) as warehouse:
         campaign(warehouse, name, prompts=1, task=task, condition=condition, dimensions=DIMENSIONS)
         project = next(iter(LabelStudio(warehouse, name).published()))
     SHOTS.mkdir(parents=True, exist_ok=True)
     for size in ((1440, 900), (1280, 720)):
-        page = _open(chromium, studio, "ann", project, size)
+        page = _open(browser, studio, "ann", project, size)
         page.screenshot(path=str(SHOTS / f"{task}{'_condition' if condition else ''}_{size[0]}x{size[1]}.png"))
         assert page.evaluate(BELOW) <= 0 and page.locator(SUBMIT).first.bounding_box()["y"] < size[1] - 20
         assert page.refused == []
@@ -74,11 +53,11 @@ def test_everything_is_in_view(studio: Studio, chromium: Any, task: str, conditi
         page.close()
 
 
-def test_a_pair_is_labelled_by_keyboard_alone(studio: Studio, chromium: Any) -> None:
+def test_a_pair_is_labelled_by_keyboard_alone(studio: Studio, browser: Any) -> None:
     with open_warehouse(str(studio.root)) as warehouse:
         campaign(warehouse, "keys", prompts=2, dimensions=DIMENSIONS, votes_per_pair=1)
         project = next(iter(LabelStudio(warehouse, "keys").published()))
-        page = _open(chromium, studio, "ann", project, (1440, 900))
+        page = _open(browser, studio, "ann", project, (1440, 900))
         for keys in ("1qd", "7"):
             before = page.locator(".rd-card img").first.get_attribute("src")
             for key in keys:
