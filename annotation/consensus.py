@@ -11,18 +11,18 @@ Everything is computed from votes in a fixed order: shuffled votes give the same
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from datetime import datetime
-from typing import Any, Literal
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from pydantic import Field
 
 from annotation.agreement import alpha, alpha_interval
-from annotation.ballots import BOTH_BAD, TIE, A, B, Ballots, Floats, Ints, ballots
-from annotation.bradley_terry import bradley_terry
-from annotation.dawid_skene import dawid_skene
-from annotation.majority import majority
+from annotation.ballots import BOTH_BAD, TIE, A, B, Ballots, Ints
+from annotation.election import Choice, Election, known_answers, questions, read_election
+from annotation.merging import Merged, Method, merge_votes
 from annotation.populations import camps, split_pairs
 from annotation.quality import QualityRules, RaterQuality, excluded, rate, with_repeats
 from warehouse import Warehouse
@@ -32,6 +32,7 @@ from warehouse.records import LABELS, Row
 from warehouse.stage import Receipt, Recorder, StageConfig, run_stage
 
 _DIGITS = 6
+_EPOCH = datetime(1970, 1, 1)
 
 
 class ConsensusConfig(StageConfig):
@@ -40,204 +41,178 @@ class ConsensusConfig(StageConfig):
     campaign_ids: tuple[str, ...] = ()
     vote_sources: tuple[str, ...] = ()
     dimensions: tuple[str, ...] = ()
-    method: Literal["majority", "dawid_skene", "bradley_terry"] = "bradley_terry"
+    method: Method = "bradley_terry"
     quality: QualityRules = Field(default_factory=QualityRules)
     resamples: int = Field(default=400, ge=10)
     seed: int = 0
 
-
-_VOTES = """
-SELECT v.vote_id, v.pair_id, v.annotator_id, v.dimension, v.label, v.left_side, v.updated_at, v.seconds,
-  coalesce(t.gold, false) AS gold, r.candidate_a, r.candidate_b, v.task_id, t.repeat_of
-FROM votes v JOIN pairs r USING (pair_id) LEFT JOIN annotation_tasks t USING (task_id)
-WHERE NOT coalesce(v.deleted, false) AND (list_contains(?, t.campaign_id) OR list_contains(?, v.source))
-  AND (len(?) = 0 OR list_contains(?, v.dimension))
-"""
-_GOLD = "SELECT pair_id, dimension, label FROM gold_items"
+    def choice(self) -> Choice:
+        """The votes asked for."""
+        return Choice(self.campaign_ids, self.vote_sources, self.dimensions)
 
 
-def merge_votes(votes: Ballots, method: str) -> tuple[Floats, Floats, Floats]:
-    """p_a [N], p_tie [N] and each rater's reliability [R] (NaN where the method has none); raises for no method."""
-    nothing = np.full(len(votes.raters), np.nan)
-    if method == "bradley_terry":
-        first, second = votes.first[votes.pair], votes.second[votes.pair]
-        sizes = (len(votes.candidates), len(votes.raters))
-        fit = bradley_terry(first, second, votes.rater, votes.label, sizes)
-        chances = fit.chances(votes.first, votes.second)
-        return chances[:, 0] + chances[:, 2] / 2, chances[:, 2], fit.reliability
-    if method == "dawid_skene":
-        shape = (len(votes.pairs), len(votes.raters), len(LABELS))
-        found = dawid_skene(votes.pair, votes.rater, votes.label, shape, smoothing=1.0)
-        shares, reliability = found.posterior, found.reliability()
-    else:
-        shares, reliability = majority(votes.counts()), nothing
-    tie = shares[:, TIE] + shares[:, BOTH_BAD]
-    # Shares add up to one but for their last bit.
-    return np.clip(shares[:, A] + tie / 2, 0.0, 1.0), np.clip(tie, 0.0, 1.0), reliability
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """The raters of an election: figures by id, who is left out, and the camp of each rater [R] by dimension."""
+
+    ratings: Mapping[str, RaterQuality]
+    out: Sequence[str]
+    suspect: bool
+    camp: Mapping[str, Ints]
 
 
-def _by_dimension(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(row["dimension"], []).append(row)
-    return dict(sorted(groups.items()))
+def judge_raters(election: Election, gold: Sequence[Row], rules: QualityRules) -> Panel:
+    """Rate everybody over all dimensions. Camps come from votes on ordinary tasks."""
+    camp = {name: camps(part.keep(~part.gold)) for name, part in election.parts.items()}
+    votes = questions(election.parts)
+    camp_of = [camp[name][part.rater] for name, part in election.parts.items()]
+    known = {f"{row['pair_id']}:{row['dimension']}": LABELS.index(row["label"]) for row in gold}
+    found = rate(votes, np.concatenate(camp_of), known, rules)
+    ratings = with_repeats(found, election.steady, rules)
+    out, suspect = excluded(ratings, rules)
+    return Panel(ratings, out, suspect, camp)
 
 
-def _camps(groups: Mapping[str, Sequence[Row]]) -> dict[tuple[str, str], int]:
-    """Camp of each (dimension, rater), from the votes on ordinary tasks."""
-    found: dict[tuple[str, str], int] = {}
-    for dimension, rows in groups.items():
-        votes = ballots([row for row in rows if not row["gold"]])
-        found |= {(dimension, name): int(camp) for name, camp in zip(votes.raters, camps(votes), strict=True)}
-    return found
+def counted(part: Ballots, panel: Panel, dimension: str) -> tuple[Ballots, Ints]:
+    """The votes of a dimension that count, and the camp of each of their raters."""
+    left_out = np.isin(np.array(part.raters, dtype=object), list(panel.out))
+    mask = ~part.gold & ~left_out[part.rater]
+    return part.only(mask), panel.camp[dimension][np.unique(part.rater[mask])]
 
 
-def _question(row: Mapping[str, Any]) -> str:
-    return f"{row['pair_id']}:{row['dimension']}"
+def _agreement(votes: Ballots, camp: Ints, config: ConsensusConfig) -> dict[str, Any]:
+    """Alpha with its interval, and on how much it stands."""
+    counts = votes.counts()
+    value, interval = alpha(counts), alpha_interval(counts, config.seed, config.resamples)
+    return {
+        "alpha": None if value is None else round(value, _DIGITS),
+        "ci": None if interval is None else [round(end, _DIGITS) for end in interval],
+        "votes": len(votes),
+        "pairs": len(votes.pairs),
+        "camps": int(camp.max(initial=0)) + 1,
+    }
 
 
-def _rate(
-    rows: Sequence[Row], camp: Mapping[tuple[str, str], int], gold: Sequence[Row], rules: QualityRules
-) -> dict[str, RaterQuality]:
-    votes = ballots([row | {"pair_id": _question(row)} for row in rows])
-    known = {_question(row): LABELS.index(row["label"]) for row in gold}
-    dimension = [name.rpartition(":")[2] for name in votes.pairs]
-    camp_of = [camp.get((dimension[p], votes.raters[r]), 0) for p, r in zip(votes.pair, votes.rater, strict=True)]
-    return rate(votes, np.array(camp_of, np.int64), known, rules)
+def _preferences(votes: Ballots, camp: Ints, merged: Merged, dimension: str, consensus_id: str) -> pa.Table:
+    """Columns of the preferences table."""
+    counts, size = votes.counts(), len(votes.pairs)
+    ids = [content_id("preference", consensus_id, pair_id, dimension) for pair_id in votes.pairs]
+    named = {"n_a": A, "n_b": B, "n_tie": TIE, "n_both_bad": BOTH_BAD}
+    return pa.table({
+        "preference_id": pa.array(ids, pa.string()),
+        "consensus_id": pa.array([consensus_id] * size, pa.string()),
+        "pair_id": pa.array(votes.pairs, pa.string()),
+        "dimension": pa.array([dimension] * size, pa.string()),
+        "p_a": np.round(merged.p_a, _DIGITS),
+        "p_tie": np.round(merged.p_tie, _DIGITS),
+        "n_votes": counts.sum(axis=1),
+        **{name: counts[:, label] for name, label in named.items()},
+        "split_population": split_pairs(votes, camp),
+    })
 
 
-class _Merged:
-    """One dimension's result."""
-
-    def __init__(self, dimension: str, rows: Sequence[Row], camp: Mapping[tuple[str, str], int]) -> None:
-        self.dimension, self.votes = dimension, ballots(rows)
-        self.counts = self.votes.counts()
-        self.camp: Ints = np.array([camp.get((dimension, name), 0) for name in self.votes.raters], np.int64)
-
-    def agreement(self, config: ConsensusConfig) -> dict[str, Any]:
-        """Alpha with its interval, and on how much it stands."""
-        value, interval = alpha(self.counts), alpha_interval(self.counts, config.seed, config.resamples)
-        return {
-            "alpha": None if value is None else round(value, _DIGITS),
-            "ci": None if interval is None else [round(end, _DIGITS) for end in interval],
-            "votes": len(self.votes),
-            "pairs": len(self.votes.pairs),
-            "camps": int(self.camp.max(initial=0)) + 1,
-        }
-
-    def preferences(self, consensus_id: str, method: str) -> tuple[list[Row], dict[str, float]]:
-        """Rows of the preferences table, and each rater's reliability where the method gives one."""
-        p_a, p_tie, reliability = merge_votes(self.votes, method)
-        split = split_pairs(self.votes, self.camp)
-        rows = [
-            {
-                "preference_id": content_id("preference", consensus_id, pair_id, self.dimension),
-                "consensus_id": consensus_id,
-                "pair_id": pair_id,
-                "dimension": self.dimension,
-                "p_a": round(float(p_a[index]), _DIGITS),
-                "p_tie": round(float(p_tie[index]), _DIGITS),
-                "n_votes": int(counts.sum()),
-                "n_a": int(counts[A]),
-                "n_b": int(counts[B]),
-                "n_tie": int(counts[TIE]),
-                "n_both_bad": int(counts[BOTH_BAD]),
-                "split_population": bool(split[index]),
-            }
-            for index, (pair_id, counts) in enumerate(zip(self.votes.pairs, self.counts, strict=True))
-        ]
-        rated = zip(self.votes.raters, reliability, strict=True)
-        return rows, {name: round(float(value), _DIGITS) for name, value in rated if not np.isnan(value)}
+def _figures(votes: Ballots, merged: Merged) -> dict[str, dict[str, float]]:
+    """Reliability and lean of each rater, where the method gives them."""
+    parts = {"reliability": merged.reliability, "lean": merged.lean}
+    return {
+        name: {key: round(float(value[index]), _DIGITS) for key, value in parts.items() if not np.isnan(value[index])}
+        for index, name in enumerate(votes.raters)
+    }
 
 
-def _pauses(
-    consensus_id: str, rows: Sequence[Row], out: Sequence[str], ratings: Mapping[str, RaterQuality]
-) -> list[Row]:
+def _pauses(consensus_id: str, election: Election, panel: Panel) -> list[Row]:
     """Events that pause the raters left out, dated by their last vote."""
-    last: dict[str, datetime] = {}
-    for row in rows:
-        last[row["annotator_id"]] = max(row["updated_at"], last.get(row["annotator_id"], row["updated_at"]))
     return [
         {
             "event_id": content_id("annotator event", name, "paused", consensus_id),
             "annotator_id": name,
             "kind": "paused",
-            "detail_json": canonical_json({"consensus_id": consensus_id, "flags": list(ratings[name].flags)}),
-            "happened_at": last[name],
+            "detail_json": canonical_json({"consensus_id": consensus_id, "flags": list(panel.ratings[name].flags)}),
+            "happened_at": _EPOCH + timedelta(microseconds=election.last_us[name]),
         }
-        for name in out
+        for name in panel.out
     ]
 
 
-def _report(
-    recorder: Recorder, used: Row, agreement: Mapping[str, Mapping[str, Any]], preferences: Sequence[Row]
-) -> None:
-    """Outputs that later stages and the summary refer to."""
+class _Outcome:
+    """What the dimensions come to, one after the other."""
+
+    def __init__(self, config: ConsensusConfig, consensus_id: str, panel: Panel) -> None:
+        self.config, self.consensus_id, self.panel = config, consensus_id, panel
+        self.preferences: list[pa.Table] = []
+        self.agreement: dict[str, dict[str, Any]] = {}
+        self.split_pairs = 0
+        self._figures: dict[str, dict[str, dict[str, float]]] = {name: {} for name in panel.ratings}
+
+    def add(self, dimension: str, part: Ballots) -> None:
+        """Merge one dimension."""
+        votes, camp = counted(part, self.panel, dimension)
+        self.agreement[dimension] = _agreement(votes, camp, self.config)
+        merged = merge_votes(votes, self.config.method)
+        table = _preferences(votes, camp, merged, dimension, self.consensus_id)
+        self.preferences.append(table)
+        self.split_pairs += int(table["split_population"].to_numpy().sum())
+        for name, values in _figures(votes, merged).items():
+            for key, value in values.items():
+                self._figures[name].setdefault(key, {})[dimension] = value
+
+    def row(self, identity: Mapping[str, Any], digest: str) -> Row:
+        """Row of consensus_runs."""
+        out = set(self.panel.out)
+        raters = {
+            name: asdict(rating) | {"excluded": name in out, "reliability": {}} | self._figures[name]
+            for name, rating in self.panel.ratings.items()
+        }
+        return {
+            "consensus_id": self.consensus_id,
+            "method": self.config.method,
+            "params_json": canonical_json(dict(identity)),
+            "input_digest": digest,
+            "n_votes": sum(part["votes"] for part in self.agreement.values()),
+            "n_pairs": len({name for table in self.preferences for name in table["pair_id"].to_pylist()}),
+            "agreement_json": canonical_json(self.agreement),
+            "raters_json": canonical_json(raters),
+        }
+
+
+def _report(recorder: Recorder, row: Row, outcome: _Outcome, asked: Election) -> None:
+    """Counts, and the outputs that later stages and the summary refer to."""
+    recorder.count("read", asked.votes)
+    recorder.count("without_votes", asked.pairs - row["n_pairs"])
     for name in ("consensus_id", "n_votes", "n_pairs"):
-        recorder.output(name, used[name])
-    recorder.output("alpha", {name: part["alpha"] for name, part in agreement.items()})
-    recorder.output("alpha_ci", {name: part["ci"] for name, part in agreement.items()})
-    recorder.output("split_pairs", sum(row["split_population"] for row in preferences))
+        recorder.output(name, row[name])
+    recorder.output("alpha", {name: part["alpha"] for name, part in outcome.agreement.items()})
+    recorder.output("alpha_ci", {name: part["ci"] for name, part in outcome.agreement.items()})
+    recorder.output("split_pairs", outcome.split_pairs)
+    recorder.output("excluded", list(outcome.panel.out))
+    recorder.output("raters_suspect", outcome.panel.suspect)
 
 
 def run(config: ConsensusConfig, warehouse: Warehouse) -> Receipt:
     """Rate raters, merge votes, measure agreement. Raises ConfigError where no vote is found."""
-    chosen, wanted = [list(config.campaign_ids), list(config.vote_sources)], list(config.dimensions)
-    rows = warehouse.rows(_VOTES, [*chosen, wanted, wanted])
-    if not rows:
+    election = read_election(warehouse, config.choice())
+    if not election.parts:
         raise ConfigError(
-            f"no votes of campaigns {chosen[0]} and sources {chosen[1]}", hint="run a campaign or import votes first"
+            f"no votes of campaigns {list(config.campaign_ids)} and sources {list(config.vote_sources)}",
+            hint="run a campaign or import votes first",
         )
-    asked = {row["pair_id"] for row in rows}
-    gold = [row for row in warehouse.rows(_GOLD) if row["pair_id"] in asked]
-    inputs = {
-        "votes": warehouse.digest(_VOTES, [*chosen, wanted, wanted]),
-        "gold": content_id("gold", *sorted(canonical_json(row) for row in gold)),
-    }
+    gold = known_answers(warehouse, config.choice())
+    inputs = {"votes": election.digest, "gold": content_id("gold", *(canonical_json(row) for row in gold))}
     identity = {name: value for name, value in config.identity().items() if name != "reject_limit"}
     consensus_id = content_id("consensus", canonical_json(identity), canonical_json(inputs))
 
     def body(recorder: Recorder) -> None:
-        once = [row for row in rows if row["repeat_of"] is None]
-        groups = _by_dimension(once)
-        camp = _camps(groups)
-        ratings = with_repeats(_rate(once, camp, gold, config.quality), rows, config.quality)
-        out, suspect = excluded(ratings, config.quality)
-        reliability: dict[str, dict[str, float]] = {name: {} for name in ratings}
-        agreement: dict[str, dict[str, Any]] = {}
-        preferences: list[Row] = []
-        for done, (dimension, members) in enumerate(groups.items()):
-            recorder.progress(done, len(groups), dimension)
-            counted = [row for row in members if not row["gold"] and row["annotator_id"] not in set(out)]
-            merged = _Merged(dimension, counted, camp)
-            agreement[dimension] = merged.agreement(config)
-            made, rated = merged.preferences(consensus_id, config.method)
-            preferences += made
-            for name, value in rated.items():
-                reliability[name][dimension] = value
-        raters = {
-            name: asdict(rating) | {"excluded": name in set(out), "reliability": reliability[name]}
-            for name, rating in ratings.items()
-        }
-        used = {
-            "consensus_id": consensus_id,
-            "method": config.method,
-            "params_json": canonical_json(identity),
-            "input_digest": inputs["votes"],
-            "n_votes": sum(part["votes"] for part in agreement.values()),
-            "n_pairs": len({row["pair_id"] for row in preferences}),
-            "agreement_json": canonical_json(agreement),
-            "raters_json": canonical_json(raters),
-        }
+        outcome = _Outcome(config, consensus_id, judge_raters(election, gold, config.quality))
+        for done, (dimension, part) in enumerate(election.parts.items()):
+            recorder.progress(done, len(election.parts), dimension)
+            outcome.add(dimension, part)
+        row = outcome.row(identity, election.digest)
         with warehouse.commit(f"consensus {consensus_id}"):
-            recorder.count("preferences", warehouse.merge("preferences", preferences, run_id=recorder.run_id))
-            events = _pauses(consensus_id, rows, out, ratings)
-            warehouse.merge("annotator_events", events, run_id=recorder.run_id)
-            warehouse.merge("consensus_runs", [used], run_id=recorder.run_id)
-        recorder.count("read", len(rows))
-        recorder.count("without_votes", len(asked) - used["n_pairs"])
-        _report(recorder, used, agreement, preferences)
-        recorder.output("excluded", out)
-        recorder.output("raters_suspect", suspect)
+            made = pa.concat_tables(outcome.preferences)
+            recorder.count("preferences", warehouse.merge("preferences", made, run_id=recorder.run_id))
+            pauses = _pauses(consensus_id, election, outcome.panel)
+            warehouse.merge("annotator_events", pauses, run_id=recorder.run_id)
+            warehouse.merge("consensus_runs", [row], run_id=recorder.run_id)
+        _report(recorder, row, outcome, election)
 
     return run_stage("consensus", config, warehouse, inputs, body)

@@ -9,48 +9,64 @@ themselves. A pair is split where the majorities of the two camps are opposite.
 
 from __future__ import annotations
 
-import numpy as np
-from scipy import linalg, sparse
+from dataclasses import dataclass
 
-from annotation.ballots import TIE, Ballots, Flags, Floats, Ints
+import numpy as np
+from scipy import sparse
+from scipy.sparse.linalg import eigsh
+
+from annotation.ballots import TIE, A, Ballots, Flags, Floats, Ints
 
 _FEWEST_RATERS = 6
 
 
-def _agreements(votes: Ballots, mask: Flags) -> tuple[Floats, Floats]:
-    """Sum of agreement (+1) and disagreement (-1) and number of shared pairs for each two raters, [R, R] each."""
+@dataclass(frozen=True, eq=False)
+class _Couples:
+    """E couples of raters that share pairs: `total` is agreements minus disagreements, `shared` the pairs, [E] each."""
+
+    one: Ints
+    other: Ints
+    total: Floats
+    shared: Floats
+    raters: int
+
+    def mean(self, chosen: Flags) -> tuple[float, float]:
+        """Mean agreement in [-1, 1] over the pairs that the couples `chosen` share, and their number."""
+        n = float(self.shared[chosen].sum())
+        return float(self.total[chosen].sum()) / max(n, 1.0), n
+
+
+def _couples(votes: Ballots, mask: Flags) -> _Couples:
+    """Of the votes of `mask`; costs what raters share, not the square of their number."""
     shape = (len(votes.raters), len(votes.pairs))
-    sign = np.where(votes.label == 0, 1.0, -1.0)[mask]
     place = (votes.rater[mask], votes.pair[mask])
-    given = sparse.csr_matrix((sign, place), shape=shape)
-    there = sparse.csr_matrix((np.ones(len(sign)), place), shape=shape)
-    total, shared = (given @ given.T).toarray(), (there @ there.T).toarray()
-    np.fill_diagonal(total, 0.0)
-    np.fill_diagonal(shared, 0.0)
-    return total, shared
+    given = sparse.csr_matrix((np.where(votes.label == A, 1.0, -1.0)[mask], place), shape=shape)
+    there = sparse.csr_matrix((np.ones(mask.sum()), place), shape=shape)
+    shared = sparse.triu(there @ there.T, 1, format="coo")
+    agreed = (given @ given.T).tocsr()
+    total = np.asarray(agreed[shared.row, shared.col]).ravel() if shared.nnz else np.zeros(0)
+    return _Couples(shared.row.astype(np.int64), shared.col.astype(np.int64), total, shared.data, shape[0])
 
 
-def _divide(total: Floats, shared: Floats) -> Flags:
+def _divide(couples: _Couples) -> Flags:
     """Two camps by the sign of the leading eigenvector, [R] bool."""
-    usual = total.sum() / max(shared.sum(), 1.0)
-    excess = (total - usual * shared) / np.sqrt(np.maximum(shared, 1.0))
-    last = len(total) - 1
-    _, vector = linalg.eigh(excess, subset_by_index=[last, last])
+    usual, _ = couples.mean(np.ones(len(couples.one), np.bool_))
+    excess = (couples.total - usual * couples.shared) / np.sqrt(couples.shared)
+    shape = (couples.raters, couples.raters)
+    upper = sparse.csr_matrix((excess, (couples.one, couples.other)), shape=shape)
+    start = np.random.default_rng(0).normal(size=couples.raters)
+    _, vector = eigsh(upper + upper.T, k=1, which="LA", v0=start)
     camp: Flags = vector[:, 0] > 0
     return camp
 
 
-def _holds(camp: Flags, total: Floats, shared: Floats) -> bool:
+def _holds(camp: Flags, couples: _Couples) -> bool:
     """True where both camps agree within themselves more than with each other, by three standard errors."""
-    between = np.ix_(camp, ~camp)
-    apart, n_apart = total[between].sum(), shared[between].sum()
-    for side in (camp, ~camp):
-        within = np.ix_(side, side)
-        n = shared[within].sum() / 2
-        if n == 0 or n_apart == 0:
-            return False
-        gap = total[within].sum() / 2 / n - apart / n_apart
-        if gap < 3.0 * np.sqrt(1.0 / n + 1.0 / n_apart):
+    one, other = camp[couples.one], camp[couples.other]
+    apart, n_apart = couples.mean(one != other)
+    for side in (one & other, ~one & ~other):
+        within, n = couples.mean(side)
+        if n == 0 or n_apart == 0 or within - apart < 3.0 * np.sqrt(1.0 / n + 1.0 / n_apart):
             return False
     return True
 
@@ -62,10 +78,10 @@ def camps(votes: Ballots) -> Ints:
     if len(votes.raters) < _FEWEST_RATERS:
         return one
     half = votes.pair % 2 == 0
-    found = _divide(*_agreements(votes, decided & half))
-    if not _holds(found, *_agreements(votes, decided & ~half)):
+    first, second = _couples(votes, decided & half), _couples(votes, decided & ~half)
+    if len(first.one) == 0 or not _holds(_divide(first), second):
         return one
-    camp = _divide(*_agreements(votes, decided))
+    camp = _divide(_couples(votes, decided))
     return (camp if camp.sum() * 2 <= len(camp) else ~camp).astype(np.int64)
 
 

@@ -15,9 +15,8 @@ ratio of at least 100 (Wald's sequential test), and the copier's tail is divided
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -89,27 +88,24 @@ def _with_others(votes: Ballots, camp: Ints) -> tuple[Floats, Floats]:
 
 
 def _copiers(votes: Ballots) -> set[int]:
-    """Raters whose answers repeat one other rater's."""
+    """Raters whose answers repeat one other rater's; only couples that share a question cost anything."""
     plain = votes.keep(~votes.gold)
-    shape = (len(votes.raters), len(votes.pairs))
-    shared, same = np.zeros(shape[:1] * 2), np.zeros(shape[:1] * 2)
-    for label in range(len(LABELS)):
-        mask = plain.label == label
-        place = (plain.rater[mask], plain.pair[mask])
-        given = sparse.csr_matrix((np.ones(mask.sum()), place), shape=shape)
-        same += (given @ given.T).toarray()
-    there = sparse.csr_matrix((np.ones(len(plain)), (plain.rater, plain.pair)), shape=shape)
-    shared += (there @ there.T).toarray()
-    np.fill_diagonal(shared, 0.0)
-    np.fill_diagonal(same, 0.0)
-    usual = _share(same.sum(axis=1), shared.sum(axis=1))
-    found = set()
-    for one, other in np.argwhere(np.triu(same >= _COPIER_SAME * np.maximum(shared, 1.0), 1)):
-        expected = max(usual[one], usual[other])
-        tail = stats.binom.sf(same[one, other] - 1, shared[one, other], expected)
-        if tail * max(len(votes.raters) ** 2 / 2, 1) < _COPIER_TAIL:
-            found.add(_later(plain, int(one), int(other)))
-    return found
+    size = len(votes.raters)
+    shape = (size, len(votes.pairs) * len(LABELS))
+    given = sparse.csr_matrix((np.ones(len(plain)), (plain.rater, plain.pair * len(LABELS) + plain.label)), shape=shape)
+    there = sparse.csr_matrix((np.ones(len(plain)), (plain.rater, plain.pair)), shape=(size, len(votes.pairs)))
+    same, shared = (sparse.triu(matrix @ matrix.T, 1, format="csr") for matrix in (given, there))
+    totals = [np.asarray(matrix.sum(axis=0)).ravel() + np.asarray(matrix.sum(axis=1)).ravel()
+              for matrix in (same, shared)]
+    usual = _share(*totals)
+    one, other, n = sparse.find(shared)
+    if len(one) == 0:
+        return set()
+    alike = np.asarray(same[one, other]).ravel()
+    expected = np.fmax(usual[one], usual[other])
+    tail = stats.binom.sf(alike - 1, n, expected) * max(size**2 / 2, 1)
+    close = (alike >= _COPIER_SAME * n) & (tail < _COPIER_TAIL)
+    return {_later(plain, int(x), int(y)) for x, y in zip(one[close], other[close], strict=True)}
 
 
 def _later(votes: Ballots, one: int, other: int) -> int:
@@ -168,33 +164,19 @@ def _coin_against_crowd(agreed: Floats, compared: Floats) -> Floats:
 
 
 def with_repeats(
-    ratings: Mapping[str, RaterQuality], rows: Sequence[Mapping[str, Any]], rules: QualityRules
+    ratings: Mapping[str, RaterQuality], steady: Mapping[str, tuple[float, int]], rules: QualityRules
 ) -> dict[str, RaterQuality]:
-    """`ratings` with self-consistency, from rows of votes with `task_id` and `repeat_of` (None for a first showing).
-
-    A question answered again counts as steady where the label is the same; a tie against a side counts half.
-    """
-    first = {_answer(row, row["task_id"]): row["label"] for row in rows if row["repeat_of"] is None}
-    steady: dict[str, list[float]] = {name: [] for name in ratings}
-    for row in rows:
-        before = first.get(_answer(row, row["repeat_of"]))
-        if row["repeat_of"] is not None and before is not None:
-            ties = (before in ("tie", "both_bad")) + (row["label"] in ("tie", "both_bad"))
-            steady[row["annotator_id"]].append(0.5 if ties == 1 else float(before == row["label"] or ties == 2))
-    return {name: _steady(rating, steady[name], rules) for name, rating in ratings.items()}
+    """`ratings` with self-consistency, from each rater's score of repeated answers and their number (election.py)."""
+    return {name: _steady(rating, *steady.get(name, (0.0, 0)), rules) for name, rating in ratings.items()}
 
 
-def _answer(row: Mapping[str, Any], task_id: str) -> tuple[str, str, str]:
-    return row["annotator_id"], task_id, row["dimension"]
-
-
-def _steady(rating: RaterQuality, scores: Sequence[float], rules: QualityRules) -> RaterQuality:
-    if not scores:
+def _steady(rating: RaterQuality, score: float, repeats: int, rules: QualityRules) -> RaterQuality:
+    if not repeats:
         return rating
-    share = sum(scores) / len(scores)
-    high = wilson(np.array([sum(scores)]), np.array([float(len(scores))]))[1][0]
+    high = wilson(np.array([score]), np.array([float(repeats)]))[1][0]
     flags = {*rating.flags, "unsteady"} if high < rules.min_self_consistency else rating.flags
-    return replace(rating, repeats=len(scores), self_consistency=round(share, 4), flags=tuple(sorted(flags)))
+    share = round(score / repeats, 4)
+    return replace(rating, repeats=repeats, self_consistency=share, flags=tuple(sorted(flags)))
 
 
 Part = tuple[Floats, Floats]

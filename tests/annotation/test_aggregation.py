@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from annotation.ballots import Ballots, ballots
 from annotation.bradley_terry import BradleyTerry, bradley_terry
-from annotation.consensus import merge_votes
 from annotation.dawid_skene import dawid_skene
 from annotation.majority import majority
+from annotation.merging import Merged, Method, merge_votes
 from tests.annotation.world import crowd, turned, vote
 from warehouse.records import LABELS, Row
 
@@ -26,7 +26,11 @@ from warehouse.records import LABELS, Row
 pytestmark = pytest.mark.filterwarnings("ignore:The (inplace|copy) keyword")
 DATA = Path(__file__).parent / "data"
 SKILLS = [0.9, 0.85, 0.8, 0.8, 0.75, 0.7, 0.65, 0.5]
-METHODS = ("majority", "dawid_skene", "bradley_terry")
+METHODS: tuple[Method, ...] = ("majority", "dawid_skene", "bradley_terry")
+
+
+def _figures(merged: Merged) -> tuple[np.ndarray, ...]:
+    return merged.p_a, merged.p_tie, merged.reliability, merged.lean
 
 
 def _frame(rows: Sequence[Row]) -> pd.DataFrame:
@@ -60,7 +64,7 @@ def test_dawid_skene_beats_majority_with_unequal_raters() -> None:
     rows = crowd(np.random.default_rng(2), 1000, [0.95, 0.95, 0.5, 0.5, 0.5, 0.45], ties=0.0)
     votes = ballots(rows)
     truth = np.arange(1000) < 500
-    right = {method: float(((merge_votes(votes, method)[0] > 0.5) == truth).mean()) for method in METHODS}
+    right = {method: float(((merge_votes(votes, method).p_a > 0.5) == truth).mean()) for method in METHODS}
     assert right["dawid_skene"] > right["majority"] + 0.1
     assert right["bradley_terry"] > right["majority"] + 0.1
 
@@ -103,21 +107,34 @@ def test_ties_of_one_pair_have_a_closed_form() -> None:
 def test_reliabilities_find_coins_and_those_who_turn_answers_round() -> None:
     rows = crowd(np.random.default_rng(4), 600, [0.9, 0.9, 0.9, 0.85, 0.5, 0.1], ties=0.0)
     votes = ballots(rows)
-    _, _, reliability = merge_votes(votes, "bradley_terry")
+    reliability = merge_votes(votes, "bradley_terry").reliability
     assert reliability[:4].min() > 0.8 and 0.35 < reliability[4] < 0.65 and reliability[5] < 0.25
 
 
 def test_a_candidate_that_always_won_has_a_finite_strength() -> None:
     votes = ballots([vote("p", f"r{k}", "a") for k in range(3)])
-    p_a, p_tie, _ = merge_votes(votes, "bradley_terry")
-    assert 0.7 < p_a[0] < 0.99 and p_tie[0] == 0.0
+    merged = merge_votes(votes, "bradley_terry")
+    assert 0.7 < merged.p_a[0] < 0.99 and merged.p_tie[0] == 0.0
+
+
+def test_a_lean_is_found_and_taken_off() -> None:
+    """Two of six raters take the left one unseen in two of five cases; both take it on a pair of their own."""
+    rng = np.random.default_rng(5)
+    rows = crowd(rng, 400, [0.85] * 6, ties=0.0)
+    for row in rows:
+        if row["annotator_id"] in ("r00", "r01") and rng.random() < 0.4:
+            row["label"] = row["left_side"]
+    rows += [vote("q", f"r0{k}", "a", left_side="a") for k in (0, 1)]
+    merged = merge_votes(ballots(rows), "bradley_terry")
+    assert merged.lean[:2].min() > 0.8 and np.abs(merged.lean[2:]).max() < 0.4
+    no_side = merge_votes(ballots([row | {"left_side": None} for row in rows]), "bradley_terry")
+    assert (no_side.lean == 0).all() and 0.5 < merged.p_a[-1] < no_side.p_a[-1] - 0.02
 
 
 def test_no_votes_at_all() -> None:
     votes = ballots([])
     for method in METHODS:
-        p_a, p_tie, reliability = merge_votes(votes, method)
-        assert len(p_a) == len(p_tie) == len(reliability) == 0
+        assert all(len(figures) == 0 for figures in _figures(merge_votes(votes, method)))
 
 
 @st.composite
@@ -134,16 +151,27 @@ def test_the_order_of_votes_changes_nothing(rows, random) -> None:  # type: igno
     shuffled = rows[:]
     random.shuffle(shuffled)
     for method in METHODS:
-        for one, other in zip(merge_votes(ballots(rows), method), merge_votes(ballots(shuffled), method), strict=True):
-            assert np.array_equal(one, other, equal_nan=True)
+        one, other = (_figures(merge_votes(ballots(votes), method)) for votes in (rows, shuffled))
+        assert all(np.array_equal(x, y, equal_nan=True) for x, y in zip(one, other, strict=True))
 
 
 @settings(max_examples=60, deadline=None)
 @given(elections())
 def test_exchanging_a_and_b_turns_the_chance_round(rows: list[Row]) -> None:
     for method in METHODS:
-        p_a, p_tie, _ = merge_votes(ballots(rows), method)
-        swapped, swapped_tie, _ = merge_votes(ballots(turned(rows)), method)
-        assert ((p_a >= 0) & (p_a <= 1) & (p_tie >= 0) & (p_tie <= 1)).all()
-        assert swapped == pytest.approx(1.0 - p_a, abs=2e-3)
-        assert swapped_tie == pytest.approx(p_tie, abs=2e-3)
+        found, swapped = merge_votes(ballots(rows), method), merge_votes(ballots(turned(rows)), method)
+        assert ((found.p_a >= 0) & (found.p_a <= 1) & (found.p_tie >= 0) & (found.p_tie <= 1)).all()
+        assert swapped.p_a == pytest.approx(1.0 - found.p_a, abs=2e-3)
+        assert swapped.p_tie == pytest.approx(found.p_tie, abs=2e-3)
+        assert swapped.lean == pytest.approx(found.lean, abs=2e-3, nan_ok=True)
+
+
+@settings(max_examples=40, deadline=None)
+@given(elections(), st.permutations(range(4)))
+def test_renaming_raters_changes_nothing(rows: list[Row], order: list[int]) -> None:
+    """Also their order by name, in which they are summed up."""
+    renamed = [row | {"annotator_id": f"x{order[int(row['annotator_id'][1:])]}"} for row in rows]
+    for method in METHODS:
+        found, again = merge_votes(ballots(rows), method), merge_votes(ballots(renamed), method)
+        assert again.p_a == pytest.approx(found.p_a, abs=2e-3)
+        assert again.p_tie == pytest.approx(found.p_tie, abs=2e-3)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from annotation import campaign, consensus, extra_votes, pairing
 from annotation.admission import AdmissionRules, Qualification, event_row, resume, standing
 from annotation.backend import GoldItem, Pulled, ShownVote, Task
+from annotation.election import Choice, read_election
 from annotation.gold import RETIRED_AT, rotated
 from annotation.quality import QualityRules, RaterQuality, with_repeats
 from annotation.raters import rater_report
@@ -104,17 +104,27 @@ def test_rotation_takes_the_least_exposed_and_retires() -> None:
     assert [item.pair_id for item in rotated(items, seen, 0, {"p0": 2, "p1": 3})][:2] == ["p1", "p0"]
 
 
-def test_self_consistency_counts_a_tie_half() -> None:
-    def row(task: str, repeat_of: str | None, label: str) -> dict[str, Any]:
-        return {"annotator_id": "r", "dimension": "overall", "task_id": task, "repeat_of": repeat_of, "label": label}
-
+def test_repeats_that_differ_flag_a_rater() -> None:
+    """Upper Wilson limits (95 %) of 0 of 9 and of 2 of 3 are 0.30 and 0.94."""
     nobody = RaterQuality(4, 0, None, None, None, None, ())
-    rows = [row("1", None, "a"), row("1r", "1", "a"), row("2", None, "a"), row("2r", "2", "tie"),
-            row("3", None, "a"), row("3r", "3", "b"), row("4r", "4", "a")]
-    found = with_repeats({"r": nobody}, rows, QualityRules())["r"]
-    assert (found.repeats, found.self_consistency, found.flags) == (3, 0.5, ())
-    fickle = [row(str(n), None, "a") for n in range(9)] + [row(f"{n}r", str(n), "b") for n in range(9)]
-    assert with_repeats({"r": nobody}, fickle, QualityRules())["r"].flags == ("unsteady",)
+    found = with_repeats({"r": nobody, "s": nobody, "t": nobody}, {"r": (0.0, 9), "s": (2.0, 3)}, QualityRules())
+    assert (found["r"].repeats, found["r"].self_consistency, found["r"].flags) == (9, 0.0, ("unsteady",))
+    assert (found["s"].self_consistency, found["s"].flags) == (0.6667, ()) and found["t"].self_consistency is None
+
+
+def test_self_consistency_counts_a_tie_half(warehouse: Warehouse) -> None:
+    tasks, votes = [], []
+    asked = [("1", "a", "a"), ("2", "a", "tie"), ("3", "a", "b"), ("4", "tie", "both_bad"), ("5", None, "a")]
+    for name, first, again in asked:
+        tasks += [{"task_id": name, "campaign_id": "c"}, {"task_id": f"{name}r", "campaign_id": "c", "repeat_of": name}]
+        votes += [{"vote_id": task, "task_id": task, "pair_id": f"p{name}", "annotator_id": "r", "dimension": "overall",
+                   "label": label, "source": "c", "updated_at": START}
+                  for task, label in ((name, first), (f"{name}r", again)) if label]
+    warehouse.merge("pairs", [{"pair_id": f"p{name}", "candidate_a": "x", "candidate_b": "y"} for name, *_ in asked])
+    warehouse.merge("annotation_tasks", tasks)
+    warehouse.merge("votes", votes)
+    found = read_election(warehouse, Choice(campaign_ids=("c",)))
+    assert found.steady == {"r": (2.5, 4)} and len(found.parts["overall"]) == 4 and found.votes == 9
 
 
 class Divided:
