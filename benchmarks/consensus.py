@@ -2,15 +2,14 @@
 
 200 raters (one in ten answers by coin, all lean a little), three votes a pair, prompts with three candidates, one vote
 in twelve a tie. Each method runs in a process of its own on one thread; memory is its resident peak, Python and
-libraries (some 200 MB) included. Accuracy is the share of pairs whose truly better candidate is the likelier one; majority is the
-peer. crowd-kit's Dawid-Skene gets a tenth of the votes, ours the same ones.
+libraries (some 200 MB) included. Accuracy is the share of pairs whose truly better candidate is the likelier one;
+majority is the peer. crowd-kit's Dawid-Skene gets a tenth of the votes, ours the same ones.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -81,7 +80,9 @@ def measured(folder: str, method: str) -> dict[str, Any]:
         began = time.process_time()
         receipt = merge(ConsensusConfig(vote_sources=("bench",), method=method, resamples=100), warehouse)
         seconds = time.process_time() - began
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        # Not ru_maxrss, which a child takes over from the process that started it.
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+        peak = int(status.split("VmHWM:")[1].split()[0]) / 1024
         found = warehouse.rows("SELECT p_a FROM preferences WHERE consensus_id = ? ORDER BY pair_id",
                                [receipt.outputs["consensus_id"]])
     return {"seconds": seconds, "mb": peak, "p_a": [row["p_a"] for row in found]}
