@@ -16,12 +16,19 @@ PYTHON = sys.executable
 BIN = Path(PYTHON).parent
 REAL_MEDIA = "tests/test_real_media.py"
 PYTEST = [PYTHON, "-m", "pytest", "-q"]
+# Files side by side, each whole on one process: what a module sets up is set up once.
+SIDE_BY_SIDE = ["-n", "auto", "--maxprocesses", "4", "--dist", "loadfile"]
+PEOPLE = "label_studio or browser"
 GROUPS: dict[str, tuple[int, list[list[str]]]] = {
     "lint and types": (
         90,
         [[str(BIN / "ruff"), "check", "."], [str(BIN / "mypy")], [str(BIN / "lint-imports")]],
     ),
-    "unit": (240, [[*PYTEST, "-m", "not slow and not loop", f"--ignore={REAL_MEDIA}"]]),
+    "unit": (
+        240,
+        [[*PYTEST, *SIDE_BY_SIDE, "-m", f"not slow and not loop and not ({PEOPLE})", f"--ignore={REAL_MEDIA}"]],
+    ),
+    "annotation": (180, [[*PYTEST, "-m", f"not slow and not loop and ({PEOPLE})", f"--ignore={REAL_MEDIA}"]]),
     "loop and kills": (240, [[*PYTEST, "-m", "not slow and loop", f"--ignore={REAL_MEDIA}"]]),
     "real media": (60, [[*PYTEST, "-m", "not slow", REAL_MEDIA]]),
 }

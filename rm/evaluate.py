@@ -27,6 +27,7 @@ from warehouse.stage import Receipt, Recorder, StageConfig, run_stage
 class EvaluateConfig(StageConfig):
     """A model and the splits of a version to judge it on; `limit` samples a split, 0 = all.
 
+    `dimensions` are asked about; empty takes those that the model was trained on (all for a model that was not).
     `against` is a second model, `page` where to write the HTML page.
     """
 
@@ -34,6 +35,7 @@ class EvaluateConfig(StageConfig):
     dataset: str
     version: int
     splits: tuple[str, ...] = ("test", "ood")
+    dimensions: tuple[str, ...] = ()
     limit: int = Field(default=0, ge=0)
     against: str = ""
     page: Path | None = None
@@ -45,7 +47,8 @@ def run(config: EvaluateConfig, warehouse: Warehouse) -> Receipt:
 
     def body(recorder: Recorder) -> None:
         model = load_reward_model(warehouse, config.model_id)
-        answers = _asked(warehouse, config, model)
+        dimensions = config.dimensions or _learned(model)
+        answers = _asked(warehouse, config, model, dimensions)
         recorder.count("read", sum(len(item.predicted) for item in answers.values()))
         parts = {name: value for split, item in answers.items() for name, value in slices(split, item).items()}
         warehouse.merge("evaluations", [_row(config, name, value) for name, value in parts.items()],
@@ -53,7 +56,7 @@ def run(config: EvaluateConfig, warehouse: Warehouse) -> Receipt:
         found = {"accuracy": {split: accuracy(item) for split, item in answers.items()},
                  **_overall(list(answers.values()))}
         if config.against:
-            other = _asked(warehouse, config, load_reward_model(warehouse, config.against))
+            other = _asked(warehouse, config, load_reward_model(warehouse, config.against), dimensions)
             found["difference"] = {split: compared(answers[split], other[split]).as_json() for split in answers}
         for name, value in found.items():
             recorder.output(name, value)
@@ -64,9 +67,16 @@ def run(config: EvaluateConfig, warehouse: Warehouse) -> Receipt:
     return run_stage("evaluate-reward-model", config, warehouse, inputs, body)
 
 
-def _asked(warehouse: Warehouse, config: EvaluateConfig, model: RewardModel) -> dict[str, Answers]:
-    return {split: ask(model, open_split(warehouse.root, config.dataset, config.version, split), config.limit)
-            for split in config.splits}
+def _learned(model: RewardModel) -> tuple[str, ...]:
+    """Dimensions that the model was trained on; empty for a pretrained one."""
+    return tuple(sorted({dimension for templates in model.card.instructions.values() for dimension in templates}))
+
+
+def _asked(warehouse: Warehouse, config: EvaluateConfig, model: RewardModel, dimensions: tuple[str, ...]
+           ) -> dict[str, Answers]:
+    splits = {name: open_split(warehouse.root, config.dataset, config.version, name, dimensions=dimensions)
+              for name in config.splits}
+    return {name: ask(model, split, config.limit) for name, split in splits.items()}
 
 
 def _title(config: EvaluateConfig, model: RewardModel) -> str:

@@ -9,13 +9,14 @@ are in gold.py, which pretraining cannot import.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from simulation.render import SHAPE_AREA, coverage
-from simulation.scenes import COLOURS, SHAPES, Group, PromptSpec
+from simulation.scenes import COLOURS, SHAPES, SIDE_PX, Group, PromptSpec
 
 _PALETTE = np.array(list(COLOURS.values()), np.float32) / 255.0
 _NAMES = tuple(COLOURS)
@@ -115,7 +116,13 @@ def _regions(colour: str, share: NDArray[np.float32], threshold: float) -> list[
 
 def look(picture: NDArray[np.uint8]) -> Facts:
     """Facts of one RGB picture uint8 [32, 32, 3]; any content is allowed, blank and noise included."""
-    pixels = picture.astype(np.float32) / 255.0
+    return _look(np.ascontiguousarray(picture).tobytes())
+
+
+@lru_cache(maxsize=256)
+def _look(picture: bytes) -> Facts:
+    # Cached because a picture is scored and then held against its prompt, or against several prompts.
+    pixels = np.frombuffer(picture, np.uint8).reshape(SIDE_PX, SIDE_PX, 3).astype(np.float32) / 255.0
     ground = np.median(pixels.reshape(-1, 3), axis=0).astype(np.float32)
     shares, residual = _explain(pixels, ground)
     present = [index for index in range(len(_NAMES)) if shares[index].sum() > 4.0]

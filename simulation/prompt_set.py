@@ -1,7 +1,8 @@
 """The simulated world's prompts as rows for the prompt stage, in an order fixed by hash.
 
 `image_prompts(limit)` and `clip_prompts(limit)` are the plug-ins that a configuration names. A quarter of all prompts,
-by hash, is held out: never voted on, never a prompt of RL; what is measured against gold is measured there.
+by hash, is held out: never voted on, never a prompt of RL; what is measured against gold is measured there. A third of
+the grammar names something that only the OOD split shows; `ood_share` asks for fewer, since nobody learns from them.
 """
 
 from __future__ import annotations
@@ -28,15 +29,21 @@ def is_held_out(spec: PromptSpec) -> bool:
 
 
 def _take(
-    specs: Iterable[PromptSpec], task: str, media_kind: str, limit: int, held_out: bool
+    specs: Iterable[PromptSpec], task: str, media_kind: str, limit: int, held_out: bool, ood_share: float
 ) -> list[dict[str, Any]]:
-    """The first `limit` by hash, in turn from each kind of prompt so that every kind is there; 0 = all."""
+    """The first `limit` by hash, in turn from each kind of prompt so that every kind is there; 0 = all.
+
+    At most `ood_share` of `limit` are out of distribution.
+    """
     by_kind: dict[str, list[PromptSpec]] = {}
     for spec in sorted(specs, key=lambda item: content_id("simulated prompt", item.text())):
         if is_held_out(spec) == held_out:
             by_kind.setdefault(_kind(spec), []).append(spec)
     longest = max(len(group) for group in by_kind.values())
     turns = [group[index] for index in range(longest) for group in by_kind.values() if index < len(group)]
+    if limit:
+        ood = [spec for spec in turns if spec.domain == "ood"][: round(ood_share * limit)]
+        turns = [spec for spec in turns if spec.domain == "id" or spec in ood]
     return [
         {
             "text": spec.text(),
@@ -51,11 +58,11 @@ def _take(
     ]
 
 
-def image_prompts(limit: int = 0, held_out: bool = False) -> list[dict[str, Any]]:
+def image_prompts(limit: int = 0, held_out: bool = False, ood_share: float = 1.0) -> list[dict[str, Any]]:
     """Prompt rows of the image world, of source `simulation` or `held_out`."""
-    return _take(image_specs(), "t2i", "image", limit, held_out)
+    return _take(image_specs(), "t2i", "image", limit, held_out, ood_share)
 
 
-def clip_prompts(limit: int = 0, held_out: bool = False) -> list[dict[str, Any]]:
+def clip_prompts(limit: int = 0, held_out: bool = False, ood_share: float = 1.0) -> list[dict[str, Any]]:
     """Prompt rows of the clip world, of source `simulation` or `held_out`."""
-    return _take(clip_specs(), "t2v", "video", limit, held_out)
+    return _take(clip_specs(), "t2v", "video", limit, held_out, ood_share)

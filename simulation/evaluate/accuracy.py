@@ -26,10 +26,13 @@ Pair = tuple[Judged, Judged]
 
 
 class GoldAccuracyConfig(StageConfig):
-    """`model` and the pretrained `base` it began from, on candidates of `generator_id` for prompts of `source`."""
+    """`model` on candidates of `generator_id` for prompts of `source`, beside the pretrained `base` it began from.
+
+    Without a `base` nothing is compared: only the model's own estimates are made.
+    """
 
     model: str
-    base: str
+    base: str = ""
     generator_id: str
     source: str = "held_out"
     task: str = "t2i"
@@ -69,31 +72,32 @@ def _prompts(pairs: Sequence[Pair]) -> list[str]:
 
 
 def _measure(config: GoldAccuracyConfig, warehouse: Warehouse, judged: Sequence[Judged]) -> dict[str, Estimate]:
-    models = {"tuned": load_reward_model(warehouse, config.model), "base": load_reward_model(warehouse, config.base)}
-    instruction = models["tuned"].card.instruction(config.task, "overall")
+    tuned = load_reward_model(warehouse, config.model)
+    instruction = tuned.card.instruction(config.task, "overall")
     held: dict[str, Frames] = {}
 
     def frames(media_id: str) -> Frames:
         if media_id not in held:
-            held[media_id] = frames_of(warehouse.media.get(media_id), models["tuned"].card.max_frames)
+            held[media_id] = frames_of(warehouse.media.get(media_id), tuned.card.max_frames)
         return held[media_id]
 
-    pairs = {domain: draw_pairs(judged, lambda item: item.overall, config, domain) for domain in ("id", "ood")}
-    taste = draw_pairs(judged, lambda item: item.look, config, "id")
+    def score(model: RewardModel, asked: Sequence[Pair]) -> NDArray[np.float64]:
+        return right(margins(model, asked, frames, config, instruction)) if asked else np.zeros(0)
 
-    def score(name: str, asked: Sequence[Pair]) -> NDArray[np.float64]:
-        return right(margins(models[name], asked, frames, config, instruction)) if asked else np.zeros(0)
-
-    tuned, base = score("tuned", pairs["id"]), score("base", pairs["id"])
-    found = {"accuracy_id": bootstrap_mean(tuned, _prompts(pairs["id"])),
-             "accuracy_ood": bootstrap_mean(score("tuned", pairs["ood"]), _prompts(pairs["ood"])),
-             "accuracy_pretrained": bootstrap_mean(base, _prompts(pairs["id"])),
-             "gain_over_pretrained": paired_bootstrap(base, tuned, _prompts(pairs["id"])),
-             "accuracy_taste": bootstrap_mean(score("tuned", taste), _prompts(taste)),
-             "accuracy_taste_pretrained": bootstrap_mean(score("base", taste), _prompts(taste))}
-    sizes = {"accuracy_ood": len(pairs["ood"]), "accuracy_taste": len(taste), "accuracy_taste_pretrained": len(taste)}
-    return {name: Estimate(item.value, sizes.get(name, len(pairs["id"])), item.ci_low, item.ci_high)
-            for name, item in found.items()}
+    asked = {"accuracy_id": draw_pairs(judged, lambda item: item.overall, config, "id"),
+             "accuracy_ood": draw_pairs(judged, lambda item: item.overall, config, "ood"),
+             "accuracy_taste": draw_pairs(judged, lambda item: item.look, config, "id")}
+    answers = {name: score(tuned, pairs) for name, pairs in asked.items()}
+    found = {name: bootstrap_mean(answers[name], _prompts(pairs)) for name, pairs in asked.items()}
+    if config.base:
+        pretrained = load_reward_model(warehouse, config.base)
+        of = {"accuracy_pretrained": "accuracy_id", "accuracy_taste_pretrained": "accuracy_taste"}
+        before = {name: score(pretrained, asked[same]) for name, same in of.items()}
+        found |= {name: bootstrap_mean(before[name], _prompts(asked[same])) for name, same in of.items()}
+        found["gain_over_pretrained"] = paired_bootstrap(before["accuracy_pretrained"], answers["accuracy_id"],
+                                                         _prompts(asked["accuracy_id"]))
+        asked |= {name: asked[same] for name, same in of.items()} | {"gain_over_pretrained": asked["accuracy_id"]}
+    return {name: Estimate(item.value, len(asked[name]), item.ci_low, item.ci_high) for name, item in found.items()}
 
 
 def run(config: GoldAccuracyConfig, warehouse: Warehouse) -> Receipt:
