@@ -22,7 +22,7 @@ from pipelines.progress import RunProgress
 
 def prefect_environment(out: Path) -> dict[str, str]:
     """Settings of a Prefect that is this run's own: offline, quiet, patient at its start."""
-    return {"PREFECT_HOME": str(out / "prefect"), "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    return {"PREFECT_HOME": str(out / "prefect"), "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "600",
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1", "PREFECT_LOGGING_LEVEL": "ERROR",
             "PREFECT_LOGGING_SERVER_LEVEL": "CRITICAL", "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
             "PREFECT_LOGGING_TO_API_ENABLED": "false", "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true"}

@@ -62,7 +62,7 @@ LINKS: tuple[tuple[str, str, str, str], ...] = (
     ("sample", "instruction_id", "instruction", "instruction_id"),
     ("sample", "reference_ids_json", "candidate", "candidate_id"),
     ("preference", "consensus_id", "consensus", "consensus_id"),
-    ("preference", "pair_id, dimension", "vote", "pair_id, dimension"),
+    ("preference", "preference_id", "vote", "vote_id"),
     ("preference", "pair_id", "pair", "pair_id"),
     ("vote", "annotator_id", "annotator", "annotator_id"),
     ("vote", "task_id", "task", "task_id"),
@@ -80,6 +80,14 @@ LINKS: tuple[tuple[str, str, str, str], ...] = (
     ("prompt", "condition_media_id", "media", "media_id"),
     ("generator", "parent_id", "generator", "generator_id"),
 )
+# The votes that a consensus read: those of its campaigns and sources, without the raters that it left out. Other
+# campaigns may have asked about the same pairs.
+_READ_VOTES = """(
+SELECT p.preference_id, v.vote_id FROM preferences p JOIN consensus_runs c USING (consensus_id)
+JOIN votes v USING (pair_id, dimension) LEFT JOIN annotation_tasks a ON a.task_id = v.task_id
+WHERE (contains(c.params_json, '"' || a.campaign_id || '"') OR contains(c.params_json, '"' || v.source || '"'))
+AND json_extract_string(c.raters_json, '$."' || v.annotator_id || '".excluded') = 'false')"""
+_RELATIONS = {("preference", "vote"): _READ_VOTES}
 _LONGEST_FACT = 300
 _Key = tuple[str, str]
 _Values = tuple[str, ...]
@@ -140,20 +148,30 @@ def _values(row: Row, columns: str) -> list[_Values]:
 
 
 def _linked(
-    warehouse: Warehouse, wanted: Iterable[_Values], kind: str, columns: str, limit: int
+    warehouse: Warehouse,
+    wanted: Iterable[_Values],
+    kind: str,
+    columns: str,
+    limit: int,
+    relation: str = "",
+    by: str = "",
 ) -> dict[_Values, tuple[list[Row], int]]:
-    """Rows of `kind` by the values of `columns`, at most `limit` records each, and how many records there are."""
+    """Rows of `kind` by the values of `columns`, at most `limit` records each, and how many records there are.
+
+    With a `relation`, rows that pair `columns` with the keys `by` of the other side, by the values of `by`.
+    """
     table, sql = KINDS[kind]
+    joined = f"{table} t JOIN {relation} r USING ({columns})" if relation else f"{table} t"
     lists = [list(column) for column in zip(*wanted, strict=True)]
-    names = columns.split(", ")
+    side, names = ("r", by.split(", ")) if relation else ("t", columns.split(", "))
     keys = ", ".join(f"unnest(${i}::VARCHAR[]) AS _k{i}" for i in range(1, len(lists) + 1))
-    match = " AND ".join(f"t.{name}::VARCHAR = k._k{i}" for i, name in enumerate(names, 1))
+    match = " AND ".join(f"{side}.{name}::VARCHAR = k._k{i}" for i, name in enumerate(names, 1))
     if columns.endswith("_ids_json"):
         match = f"contains(t.{columns}, k._k1)"
     group = ", ".join(f"k._k{i}" for i in range(1, len(lists) + 1))
     rows = warehouse.rows(
         f"SELECT t.*, {sql} AS _id, {group}, count(DISTINCT {sql}) OVER (PARTITION BY {group}) AS _n "
-        f"FROM {table} t JOIN (SELECT {keys}) k ON {match} "
+        f"FROM {joined} JOIN (SELECT {keys}) k ON {match} "
         f"QUALIFY dense_rank() OVER (PARTITION BY {group} ORDER BY {sql}) <= {limit} ORDER BY _id",
         lists,
     )
@@ -186,7 +204,8 @@ class _Graph:
                 for values in {value: None for row in self.records[key].rows for value in _values(row, have)}:
                     owners[values].append(key)
             if owners:
-                found = _linked(self.warehouse, list(owners), there, want, self.limit)
+                relation = _RELATIONS.get((made, source), "")
+                found = _linked(self.warehouse, list(owners), there, want, self.limit, relation, have)
                 met |= self._join(owners, there, found)
         return met
 

@@ -21,7 +21,8 @@ _LEARNED_FROM = """
 SELECT s.sample_key, h.uri, h.shard, h.samples FROM samples s
 JOIN models m ON m.dataset_name = s.name AND m.dataset_version = s.version
 JOIN shards h ON h.name = s.name AND h.version = s.version AND h.shard = s.shard
-WHERE m.model_id = ? AND s.split = 'train' ORDER BY s.rationale_id IS NULL, s.sample_key LIMIT 1
+JOIN rewards r ON r.model_id = m.model_id AND r.dimension = s.dimension
+WHERE r.reward_id = ? AND s.split = 'train' ORDER BY s.rationale_id IS NULL, s.sample_key LIMIT 1
 """
 _RANKS = """
 SELECT p.prompt_id, p.text AS prompt, c.media_id, r.wins, r.comparisons FROM reference_ranks r
@@ -81,11 +82,12 @@ def _pictures(warehouse: Warehouse, node: Node) -> list[Picture]:
     return [picture for media_id in media if (picture := stored(warehouse, media_id, 96)) is not None]
 
 
-def _nodes(warehouse: Warehouse, reward_id: str, model_id: str) -> Iterator[Node]:
-    """The reward, its model and dataset, the shard and the sample that it learned from, and all that is behind that."""
+def _nodes(warehouse: Warehouse, reward_id: str) -> Iterator[Node]:
+    """The reward, its model and dataset, a shard and a sample of the same dimension that the model learned from, and
+    all that is behind that."""
     yield from (node for node in _all(sources(warehouse, reward_id, limit=1))
                 if node.kind in {"reward", "model", "dataset"})
-    for row in warehouse.rows(_LEARNED_FROM, [model_id]):
+    for row in warehouse.rows(_LEARNED_FROM, [reward_id]):
         yield Node("shard", row["uri"], row)
         yield from _all(sources(warehouse, row["sample_key"], limit=_VOTES_SHOWN))
 
@@ -96,7 +98,7 @@ def lineage(warehouse: Warehouse, reward_model: str) -> list[Step]:
     if not rows:
         return []
     by_kind: dict[str, dict[str, Node]] = {}
-    for node in _nodes(warehouse, rows[0]["reward_id"], reward_model):
+    for node in _nodes(warehouse, rows[0]["reward_id"]):
         by_kind.setdefault(node.kind, {}).setdefault(node.id, node)
     steps = []
     for kind in (name for name in _CHAIN if name in by_kind):

@@ -23,8 +23,8 @@ MODELS: dict[str, Callable[[], Recipe]] = {
 }
 
 
-def save(name: str, model: Any, card: dict[str, Any], weights: Path = WEIGHTS) -> Path:
-    """Write a trained model's safetensors, its config and card.json; returns the folder."""
+def save(name: str, model: Any, weights: Path = WEIGHTS) -> Path:
+    """Write a trained model's safetensors and its config; returns the folder."""
     folder = weights / name
     folder.mkdir(parents=True, exist_ok=True)
     if name.startswith("generator"):
@@ -34,5 +34,11 @@ def save(name: str, model: Any, card: dict[str, Any], weights: Path = WEIGHTS) -
     else:
         model.save_pretrained(folder)
         vlm.write_tokenizer(folder)
-    (folder / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
     return folder
+
+
+def write_card(name: str, entries: dict[str, Any], weights: Path = WEIGHTS) -> None:
+    """Add entries to card.json, or change them."""
+    path = weights / name / "card.json"
+    card = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    path.write_text(json.dumps(card | entries, indent=2) + "\n", encoding="utf-8")

@@ -26,7 +26,8 @@ def test_from_a_reward_to_raters_prompts_and_pictures(calm: Warehouse, ids: Ids)
     tree = sources(calm, "reward-1", limit=100)
     assert _kinds(tree) == KINDS.keys() - (_MADE - {"reward"})
     assert set(ids.raters.values()) <= {node.id for node in _nodes(tree)}
-    # The reward model learned from version 1: the late rater's votes came after it.
+    # The reward model learned from version 1, and nothing is behind that which came after it.
+    assert ids.late_rater not in {node.id for node in _nodes(tree)}
     shown = {node.id for node in _nodes(tree) if node.kind == "dataset"}
     assert shown == {"calm@1"}
 
@@ -36,6 +37,14 @@ def test_from_a_rater_to_every_model_and_back(calm: Warehouse, ids: Ids) -> None
     assert {"vote", "preference", "sample", "shard", "dataset", "model", "reward", "rationale"} <= _kinds(tree)
     found = {node.id for node in _nodes(tree)}
     assert {"rm-1", "policy-1", "reward-1", "rank-1", "evaluation-1", "calm@1", "calm@2", ids.rationale} <= found
+
+
+def test_votes_that_no_consensus_read_are_behind_no_preference(calm: Warehouse, ids: Ids) -> None:
+    """Another campaign asked the same rater about the same pair: a placebo, for example."""
+    vote = calm.rows("SELECT * FROM votes WHERE annotator_id = ? ORDER BY vote_id LIMIT 1", [ids.raters["ada"]])[0]
+    calm.merge("votes", [{**vote, "vote_id": "vote-elsewhere", "source": "campaign:placebo"}])
+    assert {node.kind for node in _nodes(uses(calm, "vote-elsewhere"))} == {"vote"}
+    assert "preference" in _kinds(uses(calm, vote["vote_id"]))
 
 
 def test_every_kind_of_id_is_found(calm: Warehouse) -> None:
