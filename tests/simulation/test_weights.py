@@ -14,7 +14,7 @@ COMMITTED = sorted(folder.name for folder in WEIGHTS.iterdir() if (folder / "car
 
 
 def test_the_demo_has_its_weights() -> None:
-    assert {"generator_image", "generator_clip", "vlm_middle"} <= set(COMMITTED) <= set(MODELS)
+    assert {"generator_image", "generator_clip", "vlm_middle", "vlm_small"} <= set(COMMITTED) <= set(MODELS)
 
 
 @pytest.mark.parametrize("name", COMMITTED)
