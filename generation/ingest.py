@@ -14,9 +14,10 @@ from pydantic import Field
 
 from warehouse import Warehouse
 from warehouse.errors import InvalidInputError, MediaError
-from warehouse.importers.comparison import clean_path
+from warehouse.importers.fields import clean_path
 from warehouse.importers.media import files_digest, media_row, resolve_below
-from warehouse.importers.rows import TABULAR, SourceRow, file_digest, fingerprint, list_files, read_rows
+from warehouse.importers.rows import TABULAR, file_digest, fingerprint, list_files, read_rows
+from warehouse.importers.source_row import SourceRow
 from warehouse.records import Row, candidate_row, generator_row, licence_row, prompt_row
 from warehouse.stage import Receipt, Recorder, StageConfig, run_stage
 
@@ -117,7 +118,7 @@ def run(config: IngestConfig, warehouse: Warehouse) -> Receipt:
     [manifest] = list_files(config.manifest, (".csv", ".tsv", ".jsonl"))
     inputs, listed = {"manifest": file_digest(manifest)}, _read(manifest)
     paths = {str(row.fields[name]) for row in listed for name in ("path", "condition") if row.fields.get(name)}
-    inputs["media"] = files_digest(config.root or config.manifest.parent, paths)
+    inputs["media"] = files_digest(config.root or config.manifest.parent, sorted(paths))
 
     def body(recorder: Recorder) -> None:
         ingest = _Ingest(config, warehouse, recorder)

@@ -70,6 +70,15 @@ class Recorder:
         self.counts: Counter[str] = Counter()
         self.outputs: dict[str, Any] = {}
         self.rejects: list[dict[str, Any]] = []
+        self._tolerated: set[str] = set()
+
+    def tolerate(self, *reasons: str) -> None:
+        """Rejects for these reasons are kept and counted, and do not count against the limit."""
+        self._tolerated.update(reasons)
+
+    def against_limit(self) -> int:
+        """How many rejects count against the limit."""
+        return sum(reject["reason"] not in self._tolerated for reject in self.rejects)
 
     def count(self, name: str, n: int = 1) -> None:
         """Add `n` to a count; n = 0 makes the key appear."""
@@ -143,7 +152,8 @@ def _stored(warehouse: Warehouse, run_id: str) -> Receipt | None:
 
 def _over_limit(config: StageConfig, recorder: Recorder) -> bool:
     seen = recorder.counts.get("read", 0) or recorder.counts.total() + len(recorder.rejects)
-    return bool(recorder.rejects) and len(recorder.rejects) > config.reject_limit * max(seen, 1)
+    rejects = recorder.against_limit()
+    return bool(rejects) and rejects > config.reject_limit * max(seen, 1)
 
 
 def run_stage(

@@ -12,6 +12,7 @@ from pipelines.cli.options import DEFAULT_WAREHOUSE, Json, Keys, Set, Unchanged,
 
 app = typer.Typer(no_args_is_help=True)
 _BUILD = "warehouse.datasets.build:BuildConfig"
+_IMPORT = "warehouse.importers.run:ImportConfig"
 Reference = Annotated[str, typer.Argument(metavar="NAME@V", help="NAME@V, NAME@TAG, or NAME for its latest version.")]
 
 
@@ -58,20 +59,33 @@ def _read_recipe(path: Path | None) -> dict[str, object]:
 
 @app.command("import")
 def import_(
-    format: str,
-    path: Path,
+    format: Annotated[str | None, typer.Argument(help="hpdv3, pickapic, table …: see docs/importing.md.")] = None,
+    path: Annotated[Path | None, typer.Argument(help="A file or a folder.")] = None,
     media: Annotated[Path | None, typer.Option(help="Folder of the media (default: PATH's).")] = None,
+    name: Annotated[str, typer.Option(help="Name of the source (default: the format).")] = "",
+    licence: Annotated[str, typer.Option(help="Licence of the data (default: the published one).")] = "",
     set: Set = None,
+    keys: Keys = False,
     warehouse: WarehouseUrl = DEFAULT_WAREHOUSE,
     json: Json = False,
     fail_if_unchanged: Unchanged = False,
 ) -> None:
     """Import preference data, a file or a folder. Example: rewarddance dataset import videoalign annotations.csv"""
+    from pipelines.cli.options import print_keys
     from pipelines.cli.output import finish_import
     from pipelines.job import run_stage_config
+    from pipelines.progress import StageProgress
+    from warehouse.stage import on_progress
 
-    options = {"format": format, "path": str(path), "media_root": media and str(media), **parse_settings(set)}
-    receipt = run_stage_config("warehouse.importers.run:ImportConfig", options, warehouse)
+    if keys:
+        print_keys(_IMPORT, json)
+        return
+    if format is None or path is None:
+        raise typer.BadParameter("FORMAT and PATH are needed, as in `rewarddance dataset import videoalign clips.csv`")
+    given = {"format": format, "path": str(path), "media_root": media and str(media), "name": name, "licence": licence}
+    options = {key: value for key, value in given.items() if value} | parse_settings(set)
+    with StageProgress("import") as progress, on_progress(progress):
+        receipt = run_stage_config(_IMPORT, options, warehouse)
     finish_import(receipt, json, fail_if_unchanged=fail_if_unchanged)
 
 

@@ -45,6 +45,7 @@ def ingest(
     manifest: Path,
     root: Annotated[Path | None, typer.Option(help="Folder of the paths (default: the manifest's).")] = None,
     source: Annotated[str, typer.Option(help="Name of the collection the files belong to.")] = "files",
+    licence: Annotated[str, typer.Option(help="Licence of the files.")] = "",
     warehouse: WarehouseUrl = DEFAULT_WAREHOUSE,
     json: Json = False,
     fail_if_unchanged: Unchanged = False,
@@ -55,5 +56,5 @@ def ingest(
     from warehouse import open_warehouse
 
     with open_warehouse(warehouse) as opened:
-        receipt = run(IngestConfig(manifest=manifest, root=root, source=source), opened)
+        receipt = run(IngestConfig(manifest=manifest, root=root, source=source, licence=licence), opened)
     finish_import(receipt, json, fail_if_unchanged=fail_if_unchanged)

@@ -19,10 +19,12 @@ from pydantic import ValidationError
 from tests.warehouse.test_importers import DATA, imported, labels
 from warehouse import Warehouse, open_warehouse
 from warehouse.errors import InvalidInputError, NotFoundError
-from warehouse.importers.comparison import Comparison, FormatOptions, Refused, clean_path
-from warehouse.importers.ranking import LIKERT
-from warehouse.importers.rows import SourceRow, file_digest, read_rows
+from warehouse.importers.comparison import Comparison, FormatOptions, Refused
+from warehouse.importers.fields import clean_path
+from warehouse.importers.ratings import LIKERT
+from warehouse.importers.rows import file_digest, read_rows
 from warehouse.importers.run import ImportConfig
+from warehouse.importers.source_row import SourceRow
 from warehouse.media.encode import encode_png
 
 

@@ -6,41 +6,49 @@ not touch the warehouse or the disk, so that each trap of a public dataset can b
 
 from __future__ import annotations
 
-import posixpath
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from datetime import datetime
+from typing import Literal, get_args
 
-from warehouse.importers.rows import SUFFIXES, SourceRow
+from warehouse.importers.rows import SUFFIXES
+from warehouse.importers.source_row import SourceRow
 
 SideLabel = Literal["first", "second", "tie", "both_bad"]
+SIDE_LABELS: tuple[SideLabel, ...] = get_args(SideLabel)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Item:
-    """One side: `name` identifies it in its source; media come as `data`, or from the file `path`, or not at all."""
+    """One side: `name` identifies it in its source; media come as `data`, or from the file `path`, or not at all.
+
+    `elsewhere` are places where the file may lie instead. An item whose bytes were handed over before, as Embedded,
+    has neither.
+    """
 
     name: str
     model: str = "unknown"
     path: str = ""
     data: bytes | None = None
+    elsewhere: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Judgement:
-    """What a judge model wrote about a comparison, with the verdict it came to."""
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """A text about a comparison with the verdict it came to, by a judge `model` or the `person` who voted."""
 
-    judge: str
+    author: str
     verdict: SideLabel
     text: str
+    author_kind: Literal["model", "person"] = "model"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """Two items under one prompt. `rater` None = nobody known: `source:<name>`, and one more person for each repeat.
 
     `one_vote`: the source holds one vote a pair, a repeat is that vote again. `sided`: first stood left on the rater's
-    screen. `rows` are the source rows it was read from.
+    screen. `condition` is the picture that was edited or animated. `rows` are the source rows it was read from.
     """
 
     rows: tuple[SourceRow, ...]
@@ -48,11 +56,31 @@ class Comparison:
     prompt_item: str
     first: Item
     second: Item
-    labels: dict[str, SideLabel]
+    labels: Mapping[str, SideLabel]
     rater: str | None = None
     one_vote: bool = False
     sided: bool = False
-    judgement: Judgement | None = None
+    remark: Remark | None = None
+    condition: Item | None = None
+    seconds: float | None = None
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """Bytes of an item that comparisons will name later: they are stored now, so that no format holds pictures."""
+
+    row: SourceRow
+    item: Item
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A row that becomes a reject, whole or in part."""
+
+    row: SourceRow
+    reason: str
+    detail: str
 
 
 class RowError(ValueError):
@@ -64,29 +92,32 @@ class RowError(ValueError):
 
 
 @dataclass(frozen=True)
-class Refused:
-    """A row that becomes a reject."""
-
-    row: SourceRow
-    reason: str
-    detail: str
-
-
-@dataclass(frozen=True)
 class FormatOptions:
     """What the importer's config says about the file.
 
     `columns` holds the column of every role that the format lets the config rename, "" where the file has none;
-    `labels` says what the values of the label column mean; `dimension` "" leaves the choice to the format.
+    `labels` says what the values of the label column mean; `dimension` "" leaves the choice to the format;
+    `min_confidence` and `prompts` (text by item) serve the formats that have use for them.
     """
 
     dimension: str = ""
-    columns: dict[str, str] = field(default_factory=dict)
-    labels: dict[str, str] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    min_confidence: float = 0.0
+    prompts: Mapping[str, str] = field(default_factory=dict)
 
 
-Outcome = Comparison | Refused
+Outcome = Comparison | Embedded | Refused
 Reader = Callable[[Iterable[SourceRow], FormatOptions], Iterator[Outcome]]
+
+
+@dataclass(frozen=True)
+class Licence:
+    """The licence under which a source is published; "" where its publisher names none."""
+
+    name: str = ""
+    url: str = ""
+    non_commercial: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,50 +126,35 @@ class Format:
 
     `columns` maps roles that the config may rename to their usual columns; `has_labels` lets the config say what the
     label column's values mean. `paths` are columns (or roles) that hold a path: it is brought to one spelling before
-    rows are compared. `hint` is shown where a column is missing.
+    rows are compared. `skip` names folders that hold other things. `hint` is shown where a column is missing.
+    `expected` are reasons for which whole public datasets leave rows out: they do not count against the reject limit.
     """
 
     read: Reader
     required: tuple[str, ...] = ()
-    columns: dict[str, str] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict)
     paths: tuple[str, ...] = ()
     has_labels: bool = False
     task: str = "t2i"
     suffixes: tuple[str, ...] = SUFFIXES
+    skip: tuple[str, ...] = ()
+    licence: Licence = Licence()
     hint: str = ""
+    expected: tuple[str, ...] = ()
 
 
-def each_row(parse: Callable[[SourceRow, FormatOptions], Comparison | list[Comparison]]) -> Reader:
-    """A reader for formats whose comparisons come from one row each; a RowError refuses that row only."""
+def each_row(parse: Callable[[SourceRow, FormatOptions], Comparison | Iterable[Outcome]]) -> Reader:
+    """A reader for formats whose comparisons come from one row each; a RowError refuses the rest of that row only."""
 
     def read(rows: Iterable[SourceRow], options: FormatOptions) -> Iterator[Outcome]:
         for row in rows:
             try:
                 found = parse(row, options)
+                if isinstance(found, Comparison):
+                    yield found
+                else:
+                    yield from found
             except RowError as error:
                 yield Refused(row, error.reason, str(error))
-                continue
-            yield from found if isinstance(found, list) else [found]
 
     return read
-
-
-def text_of(row: SourceRow, column: str) -> str:
-    """A text field that must not be empty."""
-    value = row.fields.get(column)
-    if not isinstance(value, str) or not value.strip():
-        raise RowError("missing_field", f"no {column}, got {value!r}")
-    return value
-
-
-def label_of(row: SourceRow, column: str, meaning: dict[str, SideLabel]) -> SideLabel:
-    """What the value of `column` means; raises RowError for one that the format does not know."""
-    value: Any = row.fields.get(column)
-    if not isinstance(value, str) or value.strip() not in meaning:
-        raise RowError("bad_label", f"{column} is {value!r}, expected one of {', '.join(meaning)}")
-    return meaning[value.strip()]
-
-
-def clean_path(path: str) -> str:
-    """One spelling of a relative path: `./videos/a.mp4` and `videos//a.mp4` are `videos/a.mp4`."""
-    return posixpath.normpath(path.strip().replace("\\", "/"))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -32,37 +34,80 @@ def resolve_below(root: Path, relative: str) -> Path:
 
 
 class MediaFolder:
-    """Reads each file once, stores it, remembers its row; `absent` holds the names of items without media."""
+    """Reads each file once and stores it.
 
-    def __init__(self, warehouse: Warehouse, root: Path, kind: str, source: str, licence_id: str | None) -> None:
-        self.warehouse, self.root, self.kind = warehouse, root, kind
+    `absent` holds the names of items without media; rows of the media table are collected until they are taken.
+    """
+
+    def __init__(self, warehouse: Warehouse, root: Path, source: str, licence_id: str | None) -> None:
+        self.warehouse, self.root = warehouse, root
         self.source, self.licence_id = source, licence_id
         self.absent: set[str] = set()
-        self._known: dict[str, Row] = {}
+        self._rows: dict[str, Row] = {}
+        # Media ids, or why there is none, by path and by the name of an item handed over before.
+        self._known: dict[str, str | MediaError] = {}
+        self._embedded: dict[str, str | MediaError] = {}
 
-    def find(self, item: Item) -> Row | None:
-        """The media row, None where there is no file; raises MediaError for bytes that cannot be used."""
+    def take_rows(self) -> list[Row]:
+        """Rows of the media found since the last call."""
+        rows, self._rows = list(self._rows.values()), {}
+        return rows
+
+    def keep(self, item: Item, kind: str) -> None:
+        """Store the bytes of an item that comparisons will name later; what is wrong with them is raised then."""
+        assert item.data is not None
+        try:
+            self._embedded[item.name] = self._store(item.data, kind)
+        except MediaError as error:
+            self._embedded[item.name] = error
+
+    def find(self, item: Item, kind: str) -> str | None:
+        """The media id, None where there is no file; raises MediaError for bytes that cannot be used."""
         if item.data is not None:
-            return self._store(item.data)
-        target = resolve_below(self.root, item.path) if item.path else None
-        if target is None or not os.path.isfile(target):
-            self.absent.add(item.name)
-            return None
-        if item.path not in self._known:
-            self._known[item.path] = self._store(target.read_bytes())
-        return self._known[item.path]
+            return self._store(item.data, kind)
+        if item.name in self._embedded:
+            return _usable(self._embedded[item.name])
+        for path in (item.path, *item.elsewhere):
+            if path and (path in self._known or self._load(path, kind)):
+                return _usable(self._known[path])
+        self.absent.add(item.name)
+        return None
 
-    def _store(self, data: bytes) -> Row:
+    def _load(self, path: str, kind: str) -> bool:
+        """False where there is no such file."""
+        target = resolve_below(self.root, path)
+        if not os.path.isfile(target):
+            return False
+        try:
+            self._known[path] = self._store(target.read_bytes(), kind)
+        except MediaError as error:
+            self._known[path] = error
+        return True
+
+    def _store(self, data: bytes, kind: str) -> str:
         info = self.warehouse.media.put(data)
-        if info.kind != self.kind:
-            raise MediaError(f"a file of kind {info.kind}, expected {self.kind}", reason="wrong_kind")
-        return media_row(self.warehouse, info, self.source, self.licence_id)
+        if info.kind != kind:
+            raise MediaError(f"a file of kind {info.kind}, expected {kind}", reason="wrong_kind")
+        self._rows.setdefault(info.media_id, media_row(self.warehouse, info, self.source, self.licence_id))
+        return info.media_id
 
 
-def files_digest(root: Path, paths: set[str]) -> str:
-    """A digest of which of the named files are there and how large: media that arrive later make a new run."""
-    parts: list[str] = []
-    for path in sorted(paths):
-        target = root / path
-        parts += [path, str(target.stat().st_size) if os.path.isfile(target) else "absent"]
-    return content_id("media files", *parts)
+def _usable(found: str | MediaError) -> str:
+    if isinstance(found, MediaError):
+        raise found
+    return found
+
+
+def files_digest(root: Path, paths: Iterable[str]) -> str:
+    """A digest of which of the named files are there and how large: media that arrive later make a new run.
+
+    Depends on the order of `paths`, which may be endless: none of them is held.
+    """
+    digest = hashlib.sha256()
+    for path in paths:
+        try:
+            size = str(os.stat(root / path).st_size)
+        except (OSError, ValueError):
+            size = "absent"
+        digest.update(content_id(path, size).encode())
+    return digest.hexdigest()[:32]

@@ -1,114 +1,126 @@
-"""Rankings and ratings as pairs: ImageReward's ranked generations, and Likert scores.
+"""The one place where ranks and scores become pairs.
 
-`imagereward-ranking` (arXiv 2304.05977, data/test.json): rank 1 is best, equal ranks are ties; pairs only from within
-one row, one vote a pair. `likert-csv`: absolute scores; pairs only from within one rater and one prompt, because one
-rater's 3 is another one's 4; equal scores are ties. The columns are those of TIFA-160 unless `columns` renames them.
+Pairs come only from within one group: one ranking row, or what one rater said about one prompt, because one rater's 3
+is another one's 4. Equal scores are ties. Ratings arrive a row at a time and in any order; a group holds names and
+scores, never pictures.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 from warehouse.importers.comparison import (
     Comparison,
-    Format,
+    Embedded,
     FormatOptions,
     Item,
     Outcome,
+    Reader,
     Refused,
     RowError,
     SideLabel,
-    clean_path,
-    each_row,
-    text_of,
 )
-from warehouse.importers.rows import SourceRow
-
-_LIKERT_COLUMNS = {"prompt": "item_id", "model": "t2i_model", "rater": "worker_id", "score": "answer", "path": ""}
+from warehouse.importers.source_row import SourceRow
 
 
-def _better(first: float, second: float) -> SideLabel:
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """An item with its score a dimension; larger is better."""
+
+    row: SourceRow
+    item: Item
+    scores: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """A row that rates one item. `of` is how many items its group has, 0 where the file does not say.
+
+    `group` tells groups of one prompt apart, as a rater does.
+    """
+
+    scored: Scored
+    prompt: str
+    prompt_item: str
+    rater: str | None = None
+    group: str = ""
+    of: int = 0
+
+
+def better(first: float, second: float) -> SideLabel:
     """Larger is better."""
     if first == second:
         return "tie"
     return "first" if first > second else "second"
 
 
-def _ranks(row: SourceRow) -> list[tuple[str, int]]:
-    """(path, rank) of every generation; raises RowError where the two lists do not belong together."""
-    paths, ranks = row.fields.get("generations"), row.fields.get("ranking")
-    if not isinstance(paths, list) or not isinstance(ranks, list):
-        raise RowError("missing_field", "generations and ranking are lists")
+def pairs_of(scored: Sequence[Scored], prompt: str, prompt_item: str, rater: str | None = None,
+             one_vote: bool = False) -> Iterator[Comparison]:
+    """Every pair of a group, labelled in the dimensions that both items have; none where they share none."""
+    for x, y in combinations(scored, 2):
+        labels = {name: better(score, y.scores[name]) for name, score in x.scores.items() if name in y.scores}
+        if labels:
+            rows = (x.row,) if x.row is y.row else (x.row, y.row)
+            yield Comparison(rows, prompt, prompt_item, x.item, y.item, labels, rater, one_vote)
+
+
+def ranked(row: SourceRow, paths: Sequence[Item], ranks: object, dimension: str) -> list[Scored]:
+    """Items with ranks, 1 is best; raises RowError where the two do not belong together."""
+    if not isinstance(ranks, list):
+        raise RowError("missing_field", "the ranks are no list")
     if len(paths) != len(ranks) or len(paths) < 2:
-        raise RowError("bad_ranking", f"{len(paths)} generations and {len(ranks)} ranks")
-    if not all(isinstance(rank, int) and rank >= 1 for rank in ranks):
-        raise RowError("bad_ranking", f"ranks are whole numbers from 1, got {ranks}")
-    if not all(isinstance(path, str) and path.strip() for path in paths):
-        raise RowError("missing_field", "a generation without a path")
-    cleaned = [clean_path(path) for path in paths]
-    if len(set(cleaned)) < len(cleaned):
-        raise RowError("bad_ranking", "one generation stands twice in the ranking")
-    return list(zip(cleaned, ranks, strict=True))
+        raise RowError("bad_ranking", f"{len(paths)} items and {len(ranks)} ranks")
+    if not all(isinstance(rank, int) and not isinstance(rank, bool) and rank >= 1 for rank in ranks):
+        raise RowError("bad_ranking", f"ranks are whole numbers from 1, got {ranks}"[:300])
+    if len({item.name for item in paths}) < len(paths):
+        raise RowError("bad_ranking", "one item stands twice in the ranking")
+    return [Scored(row, item, {dimension: -rank}) for item, rank in zip(paths, ranks, strict=True)]
 
 
-def _ranked(row: SourceRow, options: FormatOptions) -> list[Comparison]:
-    prompt, item = text_of(row, "prompt"), str(row.fields.get("id") or row.location)
-    dimension = options.dimension or "overall"
-    return [
-        Comparison(
-            rows=(row,),
-            prompt=prompt,
-            prompt_item=item,
-            first=Item(path_x, path=path_x),
-            second=Item(path_y, path=path_y),
-            labels={dimension: _better(-rank_x, -rank_y)},
-        )
-        for (path_x, rank_x), (path_y, rank_y) in combinations(_ranks(row), 2)
-    ]
+class _Group:
+    """Ratings of one prompt by one rater, items by name."""
+
+    def __init__(self, first: Rating) -> None:
+        self.first = first
+        self.scored: dict[str, Scored] = {}
+
+    def add(self, rating: Rating) -> None:
+        scored = rating.scored
+        before = self.scored.get(scored.item.name)
+        if before is not None:
+            rater = rating.rater or "somebody"
+            raise RowError("repeated_rating", f"{rater} rated {scored.item.name} before, in {before.row.location}")
+        light = replace(scored.item, data=None)
+        self.scored[scored.item.name] = Scored(scored.row.bare(), light, scored.scores)
+
+    def outcomes(self) -> Iterator[Outcome]:
+        scored = list(self.scored.values())
+        if len(scored) == 1:
+            yield Refused(scored[0].row, "nothing_to_compare", f"one item of {self.first.prompt}"[:300])
+        yield from pairs_of(scored, self.first.prompt, self.first.prompt_item, self.first.rater)
 
 
-def _score(row: SourceRow, column: str) -> float:
-    try:
-        value = float(row.fields[column])
-    except (KeyError, TypeError, ValueError) as error:
-        raise RowError("bad_score", f"{column} is {row.fields.get(column)!r}, expected a number") from error
-    if not math.isfinite(value):
-        raise RowError("bad_score", f"{column} is {value}")
-    return value
+def grouped(rate: Callable[[SourceRow, FormatOptions], Rating]) -> Reader:
+    """A reader for formats with one rated item a row: groups end when they are complete, else with the file."""
 
+    def read(rows: Iterable[SourceRow], options: FormatOptions) -> Iterator[Outcome]:
+        groups: dict[tuple[str | None, str, str], _Group] = {}
+        for row in rows:
+            try:
+                rating = rate(row, options)
+                key = (rating.rater, rating.group, rating.prompt)
+                group = groups.setdefault(key, _Group(rating))
+                group.add(rating)
+            except RowError as error:
+                yield Refused(row, error.reason, str(error))
+                continue
+            if rating.scored.item.data is not None:
+                yield Embedded(row, rating.scored.item)
+            if rating.of and len(group.scored) == rating.of:
+                yield from groups.pop(key).outcomes()
+        for group in groups.values():
+            yield from group.outcomes()
 
-_Rating = tuple[SourceRow, Item, float]
-_Groups = dict[tuple[str, str], dict[str, _Rating]]
-
-
-def _add_rating(groups: _Groups, row: SourceRow, names: dict[str, str]) -> None:
-    prompt, rater, model = (text_of(row, names[key]) for key in ("prompt", "rater", "model"))
-    path = clean_path(text_of(row, names["path"])) if names["path"] else ""
-    item = Item(path or f"{prompt}/{model}", model, path)
-    ratings = groups.setdefault((rater, prompt), {})
-    score = _score(row, names["score"])
-    if item.name in ratings:
-        raise RowError("repeated_rating", f"{rater} rated {item.name} before, in {ratings[item.name][0].location}")
-    ratings[item.name] = (row, item, score)
-
-
-def _likert(rows: Iterable[SourceRow], options: FormatOptions) -> Iterator[Outcome]:
-    groups: _Groups = {}
-    for row in rows:
-        try:
-            _add_rating(groups, row, options.columns)
-        except RowError as error:
-            yield Refused(row, error.reason, str(error))
-    for (rater, prompt), ratings in groups.items():
-        if len(ratings) == 1:
-            [(row, _, _)] = ratings.values()
-            yield Refused(row, "nothing_to_compare", f"{rater} rated one item of {prompt}")
-        for (row_x, first, score_x), (row_y, second, score_y) in combinations(ratings.values(), 2):
-            label = {options.dimension or "text_alignment": _better(score_x, score_y)}
-            yield Comparison((row_x, row_y), prompt, prompt, first, second, label, rater)
-
-
-IMAGEREWARD = Format(each_row(_ranked), ("prompt", "generations", "ranking"), suffixes=(".json", ".jsonl"))
-LIKERT = Format(_likert, columns=_LIKERT_COLUMNS, suffixes=(".csv", ".tsv"))
+    return read

@@ -1,49 +1,38 @@
-"""Files of rows, read one row at a time: CSV, TSV, JSON, JSONL, Parquet, and plain lines.
+"""Files of rows, read one row at a time: CSV, TSV, JSON, JSONL, Parquet, TFRecord, plain lines and whole texts.
 
-A file that cannot be read as a whole (absent, empty, not UTF-8, no rows, not Parquet) raises. A row that cannot be read
-keeps its place and says why in `problem`, so that it can become a reject with file and row. JSON arrays are held in
-memory; every other form is read as it goes. What a row means is left to the formats.
+A file that cannot be read as a whole (absent, empty, not UTF-8, not Parquet) raises. A row that cannot be read keeps
+its place and says why in `problem`, so that it can become a reject with file and row. What a row means is left to the
+formats.
 """
 
 from __future__ import annotations
 
 import codecs
-import csv
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import Any
 
 from warehouse.errors import InvalidInputError, NotFoundError
+from warehouse.importers.delimited import read_delimited
+from warehouse.importers.json_rows import read_json, read_jsonl
+from warehouse.importers.parquet_rows import read_parquet
+from warehouse.importers.source_row import SourceRow
+from warehouse.importers.tfrecord import read_tfrecord
 
 TABULAR = (".csv", ".tsv", ".parquet")
 SUFFIXES = (*TABULAR, ".json", ".jsonl")
+_BINARY = (".parquet", ".tfrecord")
 _BLOCK = 1 << 20
-_PARQUET_BATCH = 64
+_READERS = {".json": read_json, ".jsonl": read_jsonl, ".parquet": read_parquet, ".tfrecord": read_tfrecord}
 
 
-@dataclass(frozen=True)
-class SourceRow:
-    """One row of one file: `number` counts data rows from 1; `problem` is empty where `fields` can be used."""
+def list_files(path: Path, suffixes: tuple[str, ...] = SUFFIXES, skip: tuple[str, ...] = ()) -> list[Path]:
+    """`path` itself, or in a folder every file below it with one of the suffixes, by name.
 
-    file: str
-    number: int
-    fields: dict[str, Any] = field(default_factory=dict)
-    problem: str = ""
-
-    @property
-    def location(self) -> str:
-        """`file:row`, as rejects name it."""
-        return f"{self.file}:{self.number}"
-
-
-def list_files(path: Path, suffixes: tuple[str, ...] = SUFFIXES) -> list[Path]:
-    """`path` itself, or in a folder every file below it with one of the suffixes, by name."""
+    Folders named in `skip` hold other things. Raises NotFoundError, or InvalidInputError where nothing fits.
+    """
     if path.is_file():
         if path.suffix.lower() not in suffixes:
             raise InvalidInputError(
@@ -57,17 +46,18 @@ def list_files(path: Path, suffixes: tuple[str, ...] = SUFFIXES) -> list[Path]:
     found = sorted(
         item
         for item in path.rglob("*")
-        if item.is_file() and item.suffix.lower() in suffixes and not item.name.startswith(".")
+        if item.suffix.lower() in suffixes and not item.name.startswith(".") and item.is_file()
     )
+    found = [item for item in found if not set(item.relative_to(path).parts[:-1]) & set(skip)]
     if not found:
         raise InvalidInputError("no files to import", where=str(path), hint=f"looked for {', '.join(suffixes)}")
     return found
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes; raises InvalidInputError where it is empty or, unless Parquet, not UTF-8."""
+    """SHA-256 of a file's bytes; raises InvalidInputError where it is empty or, unless binary, not UTF-8."""
     digest, decoder, blank = hashlib.sha256(), codecs.getincrementaldecoder("utf-8-sig")(), True
-    is_text = path.suffix.lower() != ".parquet"
+    is_text = path.suffix.lower() not in _BINARY
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
             digest.update(block)
@@ -86,77 +76,18 @@ def _decoded(decoder: codecs.IncrementalDecoder, block: bytes, path: Path, final
         raise InvalidInputError(f"not UTF-8: {error.reason}", where=str(path), hint="save the file as UTF-8") from error
 
 
-def read_rows(path: Path, name: str = "", *, quoted: bool = True) -> Iterator[SourceRow]:
+def read_rows(path: Path, name: str = "", *, quoted: bool = True, whole: bool = False) -> Iterator[SourceRow]:
     """Rows of one file by its extension, under the file name `name`; other extensions are read as plain lines.
 
-    `quoted=False` takes quotation marks in CSV and TSV as they stand. Plain lines come as {"line": text}.
+    `quoted=False` takes quotation marks in CSV and TSV as they stand. Plain lines come as {"line": text}; with `whole`
+    such a file is one row.
     """
-    readers = {".json": _json, ".jsonl": _jsonl, ".parquet": _parquet}
-    suffix = path.suffix.lower()
+    suffix, name = path.suffix.lower(), name or path.name
     if suffix in (".csv", ".tsv"):
-        return _delimited(path, name or path.name, "\t" if suffix == ".tsv" else ",", quoted)
-    return readers.get(suffix, _lines)(path, name or path.name)
-
-
-def _delimited(path: Path, name: str, delimiter: str, quoted: bool) -> Iterator[SourceRow]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
-        reader = csv.DictReader(file, delimiter=delimiter, quoting=quoting, strict=quoted)
-        number = _check_header(reader, path)
-        while True:
-            number += 1
-            try:
-                fields = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                yield SourceRow(name, number, problem=f"not a row of fields: {error}")
-                continue
-            yield SourceRow(name, number, fields, _field_problem(fields))
-
-
-def _check_header(reader: csv.DictReader[str], path: Path) -> int:
-    """0, the number of rows before the first; raises InvalidInputError where the first line names no columns."""
-    try:
-        names = reader.fieldnames
-    except csv.Error as error:
-        raise InvalidInputError(f"the first line names no columns: {error}", where=str(path)) from error
-    if len(set(names or ())) < len(names or ()):
-        raise InvalidInputError(f"two columns have the same name: {names}", where=str(path))
-    return 0
-
-
-def _field_problem(fields: dict[str | Any, Any]) -> str:
-    """csv.DictReader files surplus fields under the key None and fills missing ones with the value None."""
-    if None in fields:
-        return f"{len(fields[None])} fields more than the header"
-    missing = [key for key, value in fields.items() if value is None]
-    return f"the row ends before {', '.join(missing)}" if missing else ""
-
-
-def _object(name: str, number: int, value: Any) -> SourceRow:
-    if isinstance(value, dict):
-        return SourceRow(name, number, value)
-    return SourceRow(name, number, problem=f"a row is a JSON object, got {type(value).__name__}")
-
-
-def _json(path: Path, name: str) -> Iterator[SourceRow]:
-    try:
-        body = json.loads(path.read_text(encoding="utf-8-sig"))
-    except json.JSONDecodeError as error:
-        raise InvalidInputError(f"not JSON: {error}", where=str(path)) from error
-    if not isinstance(body, list):
-        raise InvalidInputError(f"expected a JSON list of rows, got {type(body).__name__}", where=str(path))
-    for number, value in enumerate(body, 1):
-        yield _object(name, number, value)
-
-
-def _jsonl(path: Path, name: str) -> Iterator[SourceRow]:
-    for row in _lines(path, name):
-        try:
-            yield _object(name, row.number, json.loads(row.fields["line"]))
-        except json.JSONDecodeError as error:
-            yield SourceRow(name, row.number, problem=f"not JSON: {error}")
+        return read_delimited(path, name, "\t" if suffix == ".tsv" else ",", quoted)
+    if suffix in _READERS:
+        return _READERS[suffix](path, name)
+    return _whole(path, name) if whole else _lines(path, name)
 
 
 def _lines(path: Path, name: str) -> Iterator[SourceRow]:
@@ -167,22 +98,20 @@ def _lines(path: Path, name: str) -> Iterator[SourceRow]:
                 yield SourceRow(name, number, {"line": line.strip()})
 
 
-def _parquet(path: Path, name: str) -> Iterator[SourceRow]:
-    try:
-        with pq.ParquetFile(path) as file:
-            number = 0
-            for batch in file.iter_batches(batch_size=_PARQUET_BATCH):
-                for fields in batch.to_pylist():
-                    number += 1
-                    yield SourceRow(name, number, fields)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InvalidInputError(f"not readable as Parquet: {error}", where=str(path)) from error
+def _whole(path: Path, name: str) -> Iterator[SourceRow]:
+    yield SourceRow(name, 1, {"line": path.read_text(encoding="utf-8-sig").strip()})
 
 
 def fingerprint(fields: dict[str, Any]) -> bytes:
-    """16 bytes that two rows share where they are equal in every field; UnicodeEncodeError for half a character."""
-    body = json.dumps(fields, sort_keys=True, ensure_ascii=False, default=_bytes_or_text)
-    return hashlib.sha256(body.encode()).digest()[:16]
+    """16 bytes that two rows share where they are equal in every field; ValueError for what no text can hold."""
+    try:
+        body = json.dumps(fields, sort_keys=True, ensure_ascii=False, default=_bytes_or_text).encode()
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    except TypeError:
+        # Keys of several types do not sort.
+        body = repr(sorted(fields.items(), key=str)).encode()
+    return hashlib.sha256(body).digest()[:16]
 
 
 def _bytes_or_text(value: Any) -> str:

@@ -1,44 +1,48 @@
 """Stage `import`: a file or folder of preference data into prompts, candidates, pairs and votes.
 
-Reads twice: once to check every byte and to see which media are there, once to write. Absent media are counted; such
-candidates have no bytes and stay out of shards. Broken media and malformed rows are rejects with file and row.
+Reads twice: once to check every byte and to see which media are there, once to write; both times a row at a time.
+Absent media are counted; such candidates have no bytes and stay out of shards. Broken media and malformed rows are
+rejects with file and row.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from warehouse.catalog import Warehouse
 from warehouse.errors import InvalidInputError
 from warehouse.hashing import content_id
-from warehouse.importers import genai_bench, ranking, table, videoalign
-from warehouse.importers.comparison import Comparison, Format, FormatOptions, Outcome, Refused, clean_path
+from warehouse.importers.comparison import SIDE_LABELS, Comparison, FormatOptions, Licence
+from warehouse.importers.fields import spelled
+from warehouse.importers.formats import FORMATS
 from warehouse.importers.media import files_digest
-from warehouse.importers.rows import TABULAR, SourceRow, file_digest, fingerprint, list_files, read_rows
+from warehouse.importers.prompt_texts import read_prompt_texts
+from warehouse.importers.reading import Reading
+from warehouse.importers.rows import file_digest, list_files
 from warehouse.importers.store import Source, Store
-from warehouse.records import DIMENSIONS, TASKS, licence_row
+from warehouse.records import DIMENSIONS, TASKS, Row, licence_row
 from warehouse.stage import Receipt, Recorder, StageConfig, run_stage
 
-FORMATS: dict[str, Format] = {
-    "genai-bench-image": genai_bench.IMAGE,
-    "genai-bench-judge": genai_bench.JUDGE,
-    "imagereward-ranking": ranking.IMAGEREWARD,
-    "likert-csv": ranking.LIKERT,
-    "table": table.TABLE,
-    "videoalign": videoalign.VIDEOALIGN,
-    "videogen-rewardbench": videoalign.VIDEOALIGN,
-}
+
+def _spelled_keys(value: Any) -> Any:
+    """YAML reads 1 and true as no text; a label's value is what the file spells."""
+    return {spelled(key) if isinstance(key, int | float) else key: to for key, to in value.items()} \
+        if isinstance(value, dict) else value
 
 
 class ImportConfig(StageConfig):
     """`path` is a file or a folder in one of FORMATS; paths of media are relative to `media_root` (default: there).
 
-    `name` is the source's name (default: the format); `task` and `dimension` replace the format's own. `columns` maps
-    roles to columns and `labels` values to first, second, tie or both_bad, for formats whose columns are free.
+    - `name`: the source's name (default: the format).
+    - `task`, `dimension`: replace the format's own; of a format with several dimensions, `dimension` keeps that one.
+    - `columns`: roles to columns, and `labels` values to first, second, tie or both_bad, where these are free.
+    - `licence` (with `licence_url`, `non_commercial`): of the file, where it is not the published one's.
+    - `min_confidence`: rows below it are left out (hpdv3). `prompts`: a file that knows each image's prompt (richhf).
     """
 
     format: str
@@ -49,10 +53,12 @@ class ImportConfig(StageConfig):
     dimension: str = ""
     domain: str = "id"
     columns: dict[str, str] = Field(default_factory=dict)
-    labels: dict[str, str] = Field(default_factory=dict)
+    labels: Annotated[dict[str, str], BeforeValidator(_spelled_keys)] = Field(default_factory=dict)
     licence: str = ""
     licence_url: str = ""
     non_commercial: bool = False
+    min_confidence: float = Field(default=0.0, ge=0, le=1)
+    prompts: Path | None = Field(default=None, json_schema_extra={"place": True})
 
     @model_validator(mode="after")
     def _fits_format(self) -> ImportConfig:
@@ -64,12 +70,15 @@ class ImportConfig(StageConfig):
             raise ValueError(f"{self.format} has no columns {free} to name, only {sorted(chosen.columns)}")
         if self.labels and not chosen.has_labels:
             raise ValueError(f"the labels of {self.format} are fixed")
-        wrong = sorted(set(self.labels.values()) - set(table.SIDE_LABELS))
+        wrong = sorted(set(self.labels.values()) - set(SIDE_LABELS))
         if wrong:
-            raise ValueError(f"labels mean one of {', '.join(table.SIDE_LABELS)}, got {wrong}")
+            raise ValueError(f"labels mean one of {', '.join(SIDE_LABELS)}, got {wrong}")
         for value, allowed in ((self.task, TASKS), (self.dimension, DIMENSIONS)):
             if value and value not in allowed:
                 raise ValueError(f"{value!r} is not one of {', '.join(allowed)}")
+        for option, format in (("min_confidence", "hpdv3"), ("prompts", "richhf")):
+            if getattr(self, option) and self.format != format:
+                raise ValueError(f"{option} is for {format} only")
         return self
 
     @property
@@ -77,116 +86,76 @@ class ImportConfig(StageConfig):
         """Name of the source in every row."""
         return self.name or self.format
 
-
-@dataclass
-class _Reading:
-    """One pass over the files: what was read, and what was seen before."""
-
-    config: ImportConfig
-    files: list[Path]
-    read: int = 0
-    duplicates: int = 0
-    seen: set[bytes] = field(default_factory=set)
-    refused: list[Refused] = field(default_factory=list)
-
-    @property
-    def root(self) -> Path:
-        """The folder that names of files are relative to."""
-        return self.config.path if self.config.path.is_dir() else self.config.path.parent
-
-    def outcomes(self) -> Iterator[Outcome]:
-        """Comparisons and refused rows of all files."""
-        chosen = FORMATS[self.config.format]
-        columns = {**chosen.columns, **self.config.columns}
-        options = FormatOptions(self.config.dimension, columns, self.config.labels)
-        for outcome in chosen.read(self._rows(chosen, columns), options):
-            yield from self._refusals()
-            yield outcome
-        yield from self._refusals()
-
-    def _refusals(self) -> Iterator[Refused]:
-        yield from self.refused
-        self.refused.clear()
-
-    def _rows(self, chosen: Format, columns: dict[str, str]) -> Iterator[SourceRow]:
-        needed = (*chosen.required, *(name for name in columns.values() if name))
-        paths = [columns.get(name, name) for name in chosen.paths]
-        for path in self.files:
-            checked = path.suffix.lower() not in TABULAR
-            for row in read_rows(path, path.relative_to(self.root).as_posix()):
-                if not checked and not row.problem:
-                    _check_columns(row, needed, path, chosen.hint)
-                    checked = True
-                cleaned = _clean_paths(row, paths)
-                if self._is_new(cleaned):
-                    yield cleaned
-
-    def _is_new(self, row: SourceRow) -> bool:
-        """False for a row that cannot be used, and for one that equals an earlier row in every field."""
-        self.read += 1
-        if row.problem:
-            self.refused.append(Refused(row, "bad_row", row.problem))
-            return False
-        try:
-            mark = fingerprint(row.fields)
-        except UnicodeEncodeError as error:
-            self.refused.append(Refused(row, "bad_text", f"half a character: {error}"))
-            return False
-        if mark in self.seen:
-            self.duplicates += 1
-            return False
-        self.seen.add(mark)
-        return True
+    def licence_row(self) -> Row | None:
+        """The licence that rows of this import carry."""
+        published = FORMATS[self.format].licence
+        given = Licence(self.licence, self.licence_url, self.non_commercial) if self.licence else published
+        return licence_row(given.name, given.url, given.non_commercial) if given.name else None
 
 
-def _clean_paths(row: SourceRow, columns: list[str]) -> SourceRow:
-    """The row with its paths in one spelling, so that `./a.mp4` and `a.mp4` make equal rows."""
-    given = {name: row.fields.get(name) for name in columns}
-    cleaned = {name: clean_path(value) for name, value in given.items() if isinstance(value, str) and value.strip()}
-    return replace(row, fields={**row.fields, **cleaned}) if cleaned else row
+class _Import:
+    """One import: its files, and what is known of them before anything is written."""
 
+    def __init__(self, config: ImportConfig) -> None:
+        self.config, self.format = config, FORMATS[config.format]
+        self.files = list_files(config.path, self.format.suffixes, self.format.skip)
+        self.root = config.path if config.path.is_dir() else config.path.parent
+        self.media_root = config.media_root or self.root
+        self.digests = [file_digest(path) for path in self.files]
 
-def _check_columns(row: SourceRow, needed: tuple[str, ...], path: Path, hint: str) -> None:
-    missing = [name for name in needed if name not in row.fields]
-    if missing:
-        there = f"it has {', '.join(row.fields)}"
-        raise InvalidInputError(
-            f"no columns {', '.join(missing)}", where=str(path), hint=f"{there}. {hint}" if hint else there
+    @cached_property
+    def _options(self) -> FormatOptions:
+        config = self.config
+        return FormatOptions(
+            config.dimension,
+            {**self.format.columns, **config.columns},
+            config.labels,
+            config.min_confidence,
+            read_prompt_texts(config.prompts) if config.prompts else {},
         )
 
+    def reading(self) -> Reading:
+        """A fresh pass over the files."""
+        return Reading(self.format, self._options, self.root, self.files)
 
-def _first_pass(config: ImportConfig, files: list[Path]) -> tuple[set[str], int]:
-    """Paths of all media that the files name, and how many rows there are."""
-    reading = _Reading(config, files)
-    found: set[str] = set()
-    for outcome in reading.outcomes():
+    def inputs(self) -> tuple[dict[str, str], int]:
+        """Digests of the files and of the media that are there, and the number of rows; raises InvalidInputError."""
+        reading = self.reading()
+        media = files_digest(self.media_root, _paths(reading))
+        if not reading.read:
+            raise InvalidInputError("no rows", where=str(self.config.path))
+        inputs = {"files": content_id("files", *self.digests), "media": media}
+        if self.config.prompts:
+            known = self._options.prompts
+            inputs["prompts"] = content_id(*[part for pair in sorted(known.items()) for part in pair])
+        return inputs, reading.read
+
+
+def _paths(reading: Reading) -> Iterator[str]:
+    for outcome in reading.outcomes(dedupe=False):
         if isinstance(outcome, Comparison):
-            found.update(item.path for item in (outcome.first, outcome.second) if item.path)
-    if not reading.read:
-        raise InvalidInputError("no rows", where=str(config.path))
-    return found, reading.read
+            for item in (outcome.first, outcome.second, outcome.condition):
+                if item is not None:
+                    yield from (path for path in (item.path, *item.elsewhere) if path)
 
 
 def run(config: ImportConfig, warehouse: Warehouse) -> Receipt:
     """Import; raises InvalidInputError for a file that cannot be used as a whole, before anything is written."""
-    chosen = FORMATS[config.format]
-    files = list_files(config.path, chosen.suffixes)
-    reading = _Reading(config, files)
-    media_root = config.media_root or reading.root
-    digests = [file_digest(path) for path in files]
-    paths, total = _first_pass(config, files)
-    inputs = {"files": content_id("files", *digests), "media": files_digest(media_root, paths)}
-    licence = licence_row(config.licence, config.licence_url, config.non_commercial) if config.licence else None
-    task = config.task or chosen.task
+    importing = _Import(config)
+    inputs, total = importing.inputs()
+    licence, task = config.licence_row(), config.task or importing.format.task
 
     def body(recorder: Recorder) -> None:
         if licence:
             warehouse.merge("licences", [licence], run_id=recorder.run_id)
+        recorder.tolerate(*importing.format.expected)
         kind = "video" if task in ("t2v", "i2v") else "image"
         source = Source(config.source, task, kind, config.domain, licence["licence_id"] if licence else None)
-        Store(source, warehouse, recorder, media_root, total).write(reading.outcomes())
+        reading = importing.reading()
+        Store(source, warehouse, recorder, importing.media_root, total).write(reading.outcomes())
         recorder.count("read", reading.read)
         recorder.count("duplicates", reading.duplicates)
         recorder.output("source", config.source)
+        recorder.output("licence", licence["name"] if licence else "")
 
     return run_stage("import", config, warehouse, inputs, body)

@@ -6,24 +6,33 @@ rater. What is there already is left as it is. A killed import runs again and fi
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from warehouse.catalog import Warehouse
 from warehouse.errors import InvalidInputError, MediaError
-from warehouse.hashing import canonical_json
-from warehouse.importers.comparison import Comparison, Item, Outcome, Refused, SideLabel
+from warehouse.hashing import canonical_json, content_id
+from warehouse.importers.comparison import Comparison, Embedded, Item, Outcome, Refused, SideLabel
 from warehouse.importers.media import MediaFolder
-from warehouse.importers.rows import SourceRow
-from warehouse.records import Row, annotator_row, candidate_row, generator_row, pair_row, prompt_row, rationale_row
+from warehouse.importers.source_row import SourceRow
+from warehouse.records import DIMENSIONS, Row, annotator_row, candidate_row, generator_row, pair_row, prompt_row
+from warehouse.records import rationale_row as make_rationale
 from warehouse.records import vote_row as make_vote
 from warehouse.stage import Recorder
 
 CHUNK = 20_000
-_TABLES = ("prompts", "media", "generators", "candidates", "pairs", "annotators", "rationales", "votes")
+_KEYS = {
+    "prompts": "prompt_id",
+    "media": "media_id",
+    "generators": "generator_id",
+    "candidates": "candidate_id",
+    "pairs": "pair_id",
+    "annotators": "annotator_id",
+    "rationales": "rationale_id",
+}
 _VOTES = "SELECT vote_id, label FROM votes WHERE vote_id IN (SELECT unnest(?))"
 
 
@@ -40,11 +49,36 @@ class Source:
 
 @dataclass
 class _Chunk:
-    """Rows of one commit; `behind` holds the comparison that each vote came from."""
+    """Rows of one commit by id; `behind` holds the places of the rows that each vote came from."""
 
-    tables: dict[str, list[Row]] = field(default_factory=lambda: {name: [] for name in _TABLES})
+    tables: dict[str, dict[str, Row]] = field(default_factory=lambda: {name: {} for name in _KEYS})
     votes: dict[str, Row] = field(default_factory=dict)
-    behind: dict[str, Comparison] = field(default_factory=dict)
+    behind: dict[str, tuple[SourceRow, ...]] = field(default_factory=dict)
+    comparisons: int = 0
+
+    def add(self, table: str, row: Row) -> Row:
+        """The row that stands for its id: the first one."""
+        return self.tables[table].setdefault(row[_KEYS[table]], row)
+
+
+class _Marks:
+    """A set of row numbers, a byte each."""
+
+    def __init__(self) -> None:
+        self._marks = bytearray()
+
+    def add(self, rows: Iterable[SourceRow], mark: int = 1) -> None:
+        for row in rows:
+            if row.index >= len(self._marks):
+                self._marks.extend(bytes(row.index + 65_536 - len(self._marks)))
+            self._marks[row.index] = mark
+
+    def __len__(self) -> int:
+        return self._marks.count(1)
+
+    def minus(self, other: _Marks) -> int:
+        """How many are in this set and not in the other."""
+        return len(self) - sum(mine & theirs for mine, theirs in zip(self._marks, other._marks, strict=False))
 
 
 def side_label(label: SideLabel, first_is_a: bool) -> str:
@@ -60,89 +94,103 @@ class Store:
     def __init__(self, source: Source, warehouse: Warehouse, recorder: Recorder, media_root: Path, total: int) -> None:
         self.source, self.warehouse, self.recorder = source, warehouse, recorder
         self.total = total
-        self.media = MediaFolder(warehouse, media_root, source.media_kind, source.name, source.licence_id)
+        self.media = MediaFolder(warehouse, media_root, source.name, source.licence_id)
         self.now = datetime.now(UTC).replace(tzinfo=None)
-        self._repeats: Counter[tuple[str, str]] = Counter()
-        self._used: set[tuple[str, int]] = set()
-        self._fresh: set[tuple[str, int]] = set()
-        self._chunk, self._size = _Chunk(), 0
+        # How many nameless people voted on a question so far.
+        self._nameless: dict[int, int] = {}
+        self._used, self._fresh = _Marks(), _Marks()
+        self._rejects: set[str] = set()
+        self._chunk = _Chunk()
         for name in ("prompts", "candidates", "pairs", "ties", "votes", "rationales"):
             recorder.count(name, 0)
 
     def write(self, outcomes: Iterable[Outcome]) -> None:
         """Everything of `outcomes`, then the counts of rows that brought nothing new and of absent media."""
         for outcome in outcomes:
-            if isinstance(outcome, Refused):
-                self.refuse(outcome.row, outcome.reason, outcome.detail)
-            else:
+            if isinstance(outcome, Comparison):
                 self._add(outcome)
-            if self._size >= CHUNK:
+            elif isinstance(outcome, Embedded):
+                self.media.keep(outcome.item, self.source.media_kind)
+            else:
+                self.refuse(outcome)
+            if self._chunk.comparisons >= CHUNK:
                 self._flush()
         self._flush()
-        self.recorder.count("already_there", len(self._used - self._fresh))
+        self.recorder.count("already_there", self._used.minus(self._fresh))
         self.recorder.count("media_absent", len(self.media.absent))
 
-    def refuse(self, row: SourceRow, reason: str, detail: str) -> None:
-        """Keep a bad row as a reject with file and row."""
-        self.recorder.reject(source=self.source.name, location=row.location, reason=reason, detail=detail)
+    def refuse(self, refused: Refused) -> None:
+        """Keep a bad row as a reject with file and row; what is wrong with it is told once."""
+        told = content_id(refused.row.index, refused.reason, refused.detail)
+        if told in self._rejects:
+            return
+        self._rejects.add(told)
+        self.recorder.reject(
+            source=self.source.name, location=refused.row.location, reason=refused.reason, detail=refused.detail
+        )
 
     def _add(self, found: Comparison) -> None:
         try:
-            prompt = prompt_row(
-                found.prompt,
-                self.source.task,
-                self.source.media_kind,
-                self.source.name,
-                found.prompt_item,
-                self.source.domain,
-                licence_id=self.source.licence_id,
-            )
-            first, second = (self._candidate(item, prompt["prompt_id"]) for item in (found.first, found.second))
-            pair = pair_row(
-                prompt["prompt_id"],
-                first["candidate_id"],
-                second["candidate_id"],
-                self.source.task,
-                "imported",
-                self.source.name,
-            )
+            prompt = self._prompt(found)
+            first = self._candidate(found.first, prompt["prompt_id"])
+            second = self._candidate(found.second, prompt["prompt_id"])
+            sides = (first["candidate_id"], second["candidate_id"])
+            pair = pair_row(prompt["prompt_id"], *sides, self.source.task, "imported", self.source.name)
         except (InvalidInputError, MediaError) as error:
             reason = error.reason if isinstance(error, MediaError) else "bad_row"
-            self.refuse(found.rows[-1], reason, str(error))
+            self.refuse(Refused(found.rows[-1], reason, str(error)))
             return
-        tables = self._chunk.tables
-        tables["prompts"].append(prompt)
-        tables["candidates"] += [first, second]
-        tables["pairs"].append(pair)
+        self._chunk.add("prompts", prompt)
+        self._chunk.add("candidates", first)
+        self._chunk.add("candidates", second)
+        self._chunk.add("pairs", pair)
         self._vote(found, pair, first["candidate_id"] == pair["candidate_a"])
-        self._size += 1
+        self._chunk.comparisons += 1
+
+    def _prompt(self, found: Comparison) -> Row:
+        source = self.source
+        condition = self._condition(found.condition) if found.condition else None
+        return prompt_row(
+            found.prompt,
+            source.task,
+            source.media_kind,
+            source.name,
+            found.prompt_item,
+            source.domain,
+            condition_media_id=condition,
+            licence_id=source.licence_id,
+        )
+
+    def _condition(self, item: Item) -> str:
+        """Its media id; of an absent one a name that no medium has, so that the pair stays out of shards till then."""
+        return self.media.find(item, "image") or f"absent:{content_id('condition', self.source.name, item.name)}"
 
     def _candidate(self, item: Item, prompt_id: str) -> Row:
-        media = self.media.find(item)
-        generator = generator_row(item.model, "imported", "unknown")
-        if media is not None:
-            self._chunk.tables["media"].append(media)
-        self._chunk.tables["generators"].append(generator)
-        media_id = media["media_id"] if media else None
-        return candidate_row(
-            prompt_id, generator["generator_id"], media_id, None, {}, self.source.task, self.source.name, item.name
-        )
+        media_id = self.media.find(item, self.source.media_kind)
+        generator = self._chunk.add("generators", generator_row(item.model, "imported", "unknown"))
+        by = generator["generator_id"]
+        return candidate_row(prompt_id, by, media_id, None, {}, self.source.task, self.source.name, item.name)
 
     def _rater(self, found: Comparison, pair_id: str, dimension: str) -> str:
         """The real rater; else `source:<name>`, with a number from the second vote on the same pair on."""
         if found.rater is not None:
             return found.rater
         name = f"source:{self.source.name}"
-        self._repeats[pair_id, dimension] += 1
-        repeat = self._repeats[pair_id, dimension]
-        return name if found.one_vote or repeat == 1 else f"{name}#{repeat}"
+        if found.one_vote:
+            return name
+        question = int(pair_id, 16) * len(DIMENSIONS) + DIMENSIONS.index(dimension)
+        repeat = self._nameless.get(question, 0) + 1
+        self._nameless[question] = repeat
+        return name if repeat == 1 else f"{name}#{repeat}"
 
     def _vote(self, found: Comparison, pair: Row, first_is_a: bool) -> None:
         left = ("a" if first_is_a else "b") if found.sided else None
-        self._used.update((row.file, row.number) for row in found.rows)
+        self._used.add(found.rows)
         for dimension, label in found.labels.items():
             rater = self._rater(found, pair["pair_id"], dimension)
             annotator = annotator_row("imported", f"{self.source.name}/{rater}", {"rater": rater})
+            self._chunk.add("annotators", annotator)
+            rationale = self._rationale(found, pair, dimension, first_is_a)
             vote = make_vote(
                 None,
                 pair["pair_id"],
@@ -150,26 +198,37 @@ class Store:
                 annotator["annotator_id"],
                 side_label(label, first_is_a),
                 self.source.name,
-                self.now,
+                found.created_at or self.now,
                 left_side=left,
+                seconds=found.seconds,
+                rationale_id=rationale,
             )
-            self._chunk.tables["annotators"].append(annotator)
-            self._keep(vote, found)
-            if found.judgement is not None:
-                self._chunk.tables["rationales"].append(_rationale(found, pair, dimension, first_is_a))
+            self._keep(vote, found.rows)
 
-    def _keep(self, vote: Row, found: Comparison) -> None:
+    def _rationale(self, found: Comparison, pair: Row, dimension: str, first_is_a: bool) -> str | None:
+        """A judge's text, or the id of the voter's own; the row says which candidate was the first one of the text."""
+        remark = found.remark
+        if remark is None:
+            return None
+        verdict = side_label(remark.verdict, first_is_a)
+        kind = remark.author_kind
+        row = make_rationale(pair["pair_id"], dimension, verdict, remark.text, kind, remark.author)
+        sides = {"model_a": "a" if first_is_a else "b"}
+        self._chunk.add("rationales", row | {"structured_json": canonical_json(sides)})
+        return str(row["rationale_id"]) if kind == "person" else None
+
+    def _keep(self, vote: Row, rows: tuple[SourceRow, ...]) -> None:
         """The first vote under an id stays; the same rater with another answer is a reject."""
         known = self._chunk.votes.setdefault(vote["vote_id"], vote)
         if known is vote:
-            self._chunk.behind[vote["vote_id"]] = found
+            self._chunk.behind[vote["vote_id"]] = tuple(row.bare() for row in rows)
         elif known["label"] != vote["label"]:
-            self._refuse_conflict(found, known["label"], vote["label"])
+            self._refuse_conflict(rows, known["label"], vote["label"])
 
-    def _refuse_conflict(self, found: Comparison, old: str, new: str) -> None:
-        row = found.rows[-1]
-        self._used.discard((row.file, row.number))
-        self.refuse(row, "conflicting_vote", f"this rater's vote on the pair is {old!r} already, not {new!r}")
+    def _refuse_conflict(self, rows: tuple[SourceRow, ...], old: str, new: str) -> None:
+        self._used.add(rows[-1:], mark=0)
+        said = f"this rater's vote on the pair is {old!r} already, not {new!r}"
+        self.refuse(Refused(rows[-1], "conflicting_vote", said))
 
     def _new_votes(self) -> list[Row]:
         """Votes of the chunk that the warehouse does not hold; those that contradict it are rejects."""
@@ -181,22 +240,15 @@ class Store:
         return [vote for vote_id, vote in self._chunk.votes.items() if vote_id not in there]
 
     def _flush(self) -> None:
+        for media in self.media.take_rows():
+            self._chunk.add("media", media)
         with self.warehouse.commit(f"import {self.source.name}"):
             new = self._new_votes()
             for vote in new:
-                self._fresh.update((row.file, row.number) for row in self._chunk.behind[vote["vote_id"]].rows)
-            for table, rows in {**self._chunk.tables, "votes": new}.items():
+                self._fresh.add(self._chunk.behind[vote["vote_id"]])
+            tables: dict[str, Any] = {name: rows.values() for name, rows in self._chunk.tables.items()}
+            for table, rows in {**tables, "votes": new}.items():
                 self.recorder.count(table, self.warehouse.merge(table, rows, run_id=self.recorder.run_id))
         self.recorder.count("ties", sum(vote["label"] == "tie" for vote in new))
         self.recorder.progress(len(self._used), self.total, self.source.name)
-        self._chunk, self._size = _Chunk(), 0
-
-
-def _rationale(found: Comparison, pair: Row, dimension: str, first_is_a: bool) -> Row:
-    """The judge's text; it speaks of a first and a second item, so the row says which candidate was first."""
-    assert found.judgement is not None
-    judged = found.judgement
-    row = rationale_row(
-        pair["pair_id"], dimension, side_label(judged.verdict, first_is_a), judged.text, "model", judged.judge
-    )
-    return row | {"structured_json": canonical_json({"model_a": "a" if first_is_a else "b"})}
+        self._chunk = _Chunk()

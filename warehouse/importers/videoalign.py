@@ -1,23 +1,26 @@
 """VideoAlign / VideoGen-RewardBench of KwaiVGI (arXiv 2501.13918): clip pairs judged A, B or same on up to 4 criteria.
 
 Traps of the files: paths are written with and without `./`, rows are repeated, Overall is missing in some rows of the
-benchmark (that criterion has no vote then, the others keep theirs), and the training file names no models.
+benchmark (that criterion has no vote then, the others keep theirs), prompts hold stray carriage returns without
+quotation marks, and the training file names no models.
 """
 
 from __future__ import annotations
+
+from functools import partial
 
 from warehouse.importers.comparison import (
     Comparison,
     Format,
     FormatOptions,
     Item,
+    Licence,
     RowError,
     SideLabel,
     each_row,
-    label_of,
-    text_of,
 )
-from warehouse.importers.rows import SourceRow
+from warehouse.importers.fields import label_of, spelled, text_of
+from warehouse.importers.source_row import SourceRow
 
 _CRITERIA = {
     "VQ": "visual_quality",
@@ -26,24 +29,18 @@ _CRITERIA = {
     "Overall": "overall",
 }
 _LABELS: dict[str, SideLabel] = {"A": "first", "B": "second", "same": "tie"}
-_ABSENT = {"", "nan", "none", "null"}
-
-
-def _is_absent(row: SourceRow, column: str) -> bool:
-    return str(row.fields.get(column) or "").strip().casefold() in _ABSENT
 
 
 def _clip(row: SourceRow, side: str) -> Item:
     path = text_of(row, f"path_{side}")
-    model = str(row.fields.get(f"{side}_model") or "").strip()
-    return Item(path, model or "unknown", path)
+    return Item(path, spelled(row.fields.get(f"{side}_model")) or "unknown", path)
 
 
 def _pair(row: SourceRow, options: FormatOptions) -> Comparison:
     labels = {
         dimension: label_of(row, column, _LABELS)
         for column, dimension in _CRITERIA.items()
-        if not _is_absent(row, column)
+        if spelled(row.fields.get(column)) and options.dimension in ("", dimension)
     }
     if not labels:
         raise RowError("no_label", "none of VQ, MQ, TA and Overall is given")
@@ -57,10 +54,13 @@ def _pair(row: SourceRow, options: FormatOptions) -> Comparison:
     )
 
 
-VIDEOALIGN = Format(
+_clips = partial(
+    Format,
     each_row(_pair),
     ("path_A", "path_B", "prompt"),
     paths=("path_A", "path_B"),
     task="t2v",
     suffixes=(".csv", ".parquet"),
 )
+VIDEOALIGN = _clips(licence=Licence("MIT", "https://github.com/KwaiVGI/VideoAlign"))
+REWARDBENCH = _clips(licence=Licence("Apache-2.0", "https://huggingface.co/datasets/KlingTeam/VideoGen-RewardBench"))
