@@ -6,7 +6,6 @@ is missing, broken or outside the root is a reject with file and row; the rest i
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from pydantic import Field
 from warehouse import Warehouse
 from warehouse.errors import InvalidInputError, MediaError
 from warehouse.importers.fields import clean_path
-from warehouse.importers.media import files_digest, media_row, resolve_below
+from warehouse.importers.media import files_digest, find_below, media_row
 from warehouse.importers.rows import TABULAR, file_digest, fingerprint, list_files, read_rows
 from warehouse.importers.source_row import SourceRow
 from warehouse.records import Row, candidate_row, generator_row, licence_row, prompt_row
@@ -56,8 +55,8 @@ class _Ingest:
         self._seen: set[bytes] = set()
 
     def _media(self, relative: str) -> Row:
-        target = resolve_below(self.root, relative)
-        if not os.path.isfile(target):
+        target = find_below(self.root, relative)
+        if target is None:
             raise MediaError(f"no file {relative}", reason="media_absent")
         info = self.warehouse.media.put(target.read_bytes())
         licence_id = self.licence["licence_id"] if self.licence else None

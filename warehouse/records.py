@@ -87,10 +87,9 @@ def candidate_row(
 ) -> Row:
     """A candidate: keyed by what made it, or, where imported, by its source's item and bytes."""
     text = canonical_json(dict(params))
-    made = content_id("candidate", generator_id, prompt_id, seed, text)
-    imported = content_id("candidate", source, source_item, media_id)
+    key = (source, source_item, media_id) if source_item else (generator_id, prompt_id, seed, text)
     return {
-        "candidate_id": imported if source_item else made,
+        "candidate_id": content_id("candidate", *key),
         "prompt_id": prompt_id,
         "generator_id": generator_id,
         "media_id": media_id,

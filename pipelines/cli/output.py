@@ -87,6 +87,9 @@ def finish_import(receipt: Any, as_json: bool, *, fail_if_unchanged: bool = Fals
 
     about = {"stage": receipt.stage, "seconds": receipt.seconds, "over_limit": receipt.over_limit}
     emit(import_answer(receipt) | about, as_json)
+    if receipt.rejected and not as_json:
+        query = f"SELECT location, reason, detail FROM rejects WHERE run_id = '{receipt.run_id}'"
+        print(f'rejects:  rewarddance sql "{query}"', file=sys.stderr)
     _leave(receipt, fail_if_unchanged)
 
 

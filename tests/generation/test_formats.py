@@ -62,7 +62,8 @@ def test_vbench_joins_the_dimensions_of_a_repeated_prompt(shared: Warehouse) -> 
         "SELECT tags_json, task, media_kind FROM prompts WHERE text = 'The bund Shanghai, oil painting'"
     )
     tags = json.loads(row["tags_json"])
-    assert tags["dimension"] == ["aesthetic_quality", "appearance_style", "imaging_quality", "overall_consistency"]
+    named = {"aesthetic_quality", "appearance_style", "imaging_quality", "overall_consistency"}
+    assert set(tags["dimension"]) == named and len(tags["dimension"]) == 4
     assert tags["auxiliary_info"] == {"appearance_style": {"appearance_style": "oil painting"}}
     assert (row["task"], row["media_kind"]) == ("t2v", "video")
     lines = imported(shared, "txt", DATA / "vbench-prompts" / "all_dimension.txt", task="t2v")
@@ -85,6 +86,76 @@ def test_drawbench_csv_jsonl_and_parquet_files(shared: Warehouse, tmp_path: Path
     assert (answer["prompts"], answer["duplicates"]) == (1, 1)
     tags = shared.rows("SELECT tags_json FROM prompts WHERE text = 'a lone tree' AND source = 'mine'")
     assert json.loads(tags[0]["tags_json"]) == {"n": 3}
+
+
+def _tags(warehouse: Warehouse, source: str) -> dict[str, Any]:
+    rows = warehouse.rows("SELECT text, tags_json FROM prompts WHERE source = ?", [source])
+    return {row["text"]: json.loads(row["tags_json"]) for row in rows}
+
+
+def test_vbench2_auxiliary_facts_are_words_or_lists(shared: Warehouse, tmp_path: Path) -> None:
+    asked = ["Is it cork?", "Does it float?"]
+    rows = [
+        {"prompt_en": "Fjord, zoom in.", "dimension": ["Camera_Motion"], "auxiliary_info": "zoom_in"},
+        {"prompt_en": "A cork floats.", "dimension": ["Mechanics"], "auxiliary_info": asked},
+        {"prompt_en": "A cork floats.", "dimension": ["Material", "Mechanics"]},
+    ]
+    (tmp_path / "VBench2_full_info.json").write_text(json.dumps(rows))
+    answer = imported(shared, "vbench2", tmp_path / "VBench2_full_info.json")
+    assert (answer["read"], answer["prompts"], answer["already_there"]) == (3, 2, 1)
+    assert _tags(shared, "vbench2") == {
+        "Fjord, zoom in.": {"dimension": ["Camera_Motion"], "auxiliary_info": ["zoom_in"]},
+        "A cork floats.": {"dimension": ["Mechanics", "Material"], "auxiliary_info": asked},
+    }
+
+
+def test_t2i_compbench_files_name_category_and_split(shared: Warehouse, tmp_path: Path) -> None:
+    """One prompt a line, no quoting, the last line without its end; color.txt repeats what the splits hold."""
+    for name, lines in {"color.txt": ["a teal yak", "a mauve emu"], "color_val_seen.txt": ["a teal yak"],
+                        "3d_spatial_train.txt": ['a "yak" behind an emu, at dusk'],
+                        "non_spatial.txt": ["emus dance"]}.items():  # fmt: skip
+        (tmp_path / name).write_text("\n".join(lines))
+    answer = imported(shared, "t2i-compbench", tmp_path)
+    assert (answer["read"], answer["prompts"], answer["already_there"], answer["duplicates"]) == (5, 4, 1, 0)
+    assert _tags(shared, "t2i-compbench") == {
+        "a teal yak": {"category": ["color"], "split": ["val"], "part": ["seen"]},
+        "a mauve emu": {"category": ["color"]},
+        'a "yak" behind an emu, at dusk': {"category": ["3d_spatial"], "split": ["train"]},
+        "emus dance": {"category": ["non_spatial"]},
+    }
+
+
+def test_dpg_bench_text_files_and_its_table_are_the_same_prompts(shared: Warehouse, tmp_path: Path) -> None:
+    text = "A dense prompt, of two sentences.\nThis is the second one."
+    (tmp_path / "prompts").mkdir()
+    (tmp_path / "prompts" / "12.txt").write_text(text + "\n")
+    header = ["item_id", "text", "keywords", "proposition_id", "dependency", "category_broad", "category_detailed",
+              "tuple", "question_natural_language"]  # fmt: skip
+    rows = [["12", text, "", "1", "0", "entity", "whole", "entity - whole (prompt)", "Is there a prompt?"],
+            ["12", text, "", "2", "1", "attribute", "state", "attribute - state (dense)", "Is it dense?"]]  # fmt: skip
+    with (tmp_path / "dpg_bench.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+    answer = imported(shared, "dpg-bench", tmp_path)
+    assert (answer["read"], answer["prompts"], answer["already_there"]) == (3, 1, 2)
+    [(found, tags)] = _tags(shared, "dpg-bench").items()
+    assert found == text and tags["item_id"] == "12"
+    assert [question["question_natural_language"] for question in tags["questions"]] == [
+        "Is there a prompt?", "Is it dense?",
+    ]  # fmt: skip
+
+
+def test_gecko_has_a_nameless_first_column(shared: Warehouse, tmp_path: Path) -> None:
+    (tmp_path / "prompts.csv").write_text(
+        ",dataset_id,prompt,prompt_type,prompt_id,max_disagreement_less_0.5\n"
+        '0,render/text,"a sign that says ""geckö, 2""",Gecko(S),80,True\n'
+    )
+    assert imported(shared, "gecko", tmp_path / "prompts.csv")["prompts"] == 1
+    assert _tags(shared, "gecko") == {
+        'a sign that says "geckö, 2"': {
+            "dataset_id": "render/text", "prompt_type": "Gecko(S)", "prompt_id": "80",
+            "max_disagreement_less_0.5": "True",
+        }
+    }  # fmt: skip
 
 
 def test_bad_rows_are_rejects_with_file_and_row(shared: Warehouse, tmp_path: Path) -> None:

@@ -93,6 +93,9 @@ def media_item(row: SourceRow, column: str, model: str = "", name: str = "") -> 
     `name` identifies it; by default its path, else its bytes, else the row and the column.
     """
     value = row.fields.get(column)
+    if isinstance(value, str) and value and not name and not model and "://" not in value:
+        path = clean_path(value)
+        return Item(path, path=path)
     data = value.get("bytes") if isinstance(value, dict) else value if isinstance(value, bytes) else None
     path = value.get("path") if isinstance(value, dict) else value if isinstance(value, str) else None
     fits = value is None or isinstance(value, str | bytes | dict)

@@ -39,8 +39,10 @@ def _images(row: SourceRow) -> list[Item]:
     split = row.file.rpartition("/")[2].partition(".")[0]
     paths = [clean_path(path) for path in texts_of(row, column)]
     # train/ and test/ number their images alike: the split is part of an image's name.
-    return [Item(path if path.startswith(f"{split}/") else f"{split}/{path}", path=path, elsewhere=(f"{split}/{path}",))
-            for path in paths]
+    return [
+        Item(path if path.startswith(f"{split}/") else f"{split}/{path}", path=path, elsewhere=(f"{split}/{path}",))
+        for path in paths
+    ]
 
 
 def _hpdv2(row: SourceRow, options: FormatOptions) -> Iterator[Outcome]:

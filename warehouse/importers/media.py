@@ -10,7 +10,6 @@ from pathlib import Path
 
 from warehouse.catalog import Warehouse
 from warehouse.errors import MediaError
-from warehouse.hashing import content_id
 from warehouse.importers.comparison import Item
 from warehouse.media.probe import MediaInfo
 from warehouse.records import Row
@@ -22,15 +21,20 @@ def media_row(warehouse: Warehouse, info: MediaInfo, source: str, licence_id: st
     return facts | {"uri": warehouse.media.uri(info), "source": source, "licence_id": licence_id}
 
 
-def resolve_below(root: Path, relative: str) -> Path:
-    """`root`/`relative`; raises MediaError with reason bad_path, or outside_root where it leaves the folder."""
+def find_below(root: Path, relative: str) -> Path | None:
+    """`root`/`relative` where it is a file; raises MediaError with reason bad_path, or outside_root."""
     try:
+        # Most paths of a public dataset are absent or plain: only what is there, or climbs, is followed.
+        if not relative.startswith(("/", "..")):
+            os.stat(os.path.join(root, relative))
         target = (root / relative).resolve()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except (ValueError, OSError) as error:
         raise MediaError(f"{relative!r} is no path: {error}", reason="bad_path") from error
     if not target.is_relative_to(root.resolve()):
         raise MediaError(f"{relative} lies outside {root}", reason="outside_root")
-    return target
+    return target if target.is_file() else None
 
 
 class MediaFolder:
@@ -75,8 +79,8 @@ class MediaFolder:
 
     def _load(self, path: str, kind: str) -> bool:
         """False where there is no such file."""
-        target = resolve_below(self.root, path)
-        if not os.path.isfile(target):
+        target = find_below(self.root, path)
+        if target is None:
             return False
         try:
             self._known[path] = self._store(target.read_bytes(), kind)
@@ -106,8 +110,9 @@ def files_digest(root: Path, paths: Iterable[str]) -> str:
     digest = hashlib.sha256()
     for path in paths:
         try:
-            size = str(os.stat(root / path).st_size)
+            size = str(os.stat(os.path.join(root, path)).st_size)
         except (OSError, ValueError):
             size = "absent"
-        digest.update(content_id(path, size).encode())
+        # No path holds a NUL.
+        digest.update(f"{path}\0{size}\0".encode("utf-8", "surrogatepass"))
     return digest.hexdigest()[:32]

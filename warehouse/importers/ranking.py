@@ -56,8 +56,9 @@ def better(first: float, second: float) -> SideLabel:
     return "first" if first > second else "second"
 
 
-def pairs_of(scored: Sequence[Scored], prompt: str, prompt_item: str, rater: str | None = None,
-             one_vote: bool = False) -> Iterator[Comparison]:
+def pairs_of(
+    scored: Sequence[Scored], prompt: str, prompt_item: str, rater: str | None = None, one_vote: bool = False
+) -> Iterator[Comparison]:
     """Every pair of a group, labelled in the dimensions that both items have; none where they share none."""
     for x, y in combinations(scored, 2):
         labels = {name: better(score, y.scores[name]) for name, score in x.scores.items() if name in y.scores}

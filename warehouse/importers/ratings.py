@@ -49,8 +49,11 @@ def _chosen(scores: dict[str, float], options: FormatOptions) -> dict[str, float
 def _videofeedback(row: SourceRow, options: FormatOptions) -> Rating:
     name, prompt = name_of(row, "id"), text_of(row, "text prompt")
     link = spelled(row.fields.get("video link")).rpartition("/")[2]
-    scores = {dimension: number_of(row, column) for column, dimension in _VIDEOFEEDBACK.items()
-              if spelled(row.fields.get(column))}
+    scores = {
+        dimension: number_of(row, column)
+        for column, dimension in _VIDEOFEEDBACK.items()
+        if spelled(row.fields.get(column))
+    }
     item = Item(name, path=f"{name}.mp4", elsewhere=(clean_path(link),) if link else ())
     return Rating(Scored(row, item, _chosen(scores, options)), prompt, prompt)
 
@@ -60,8 +63,11 @@ def _visionreward(row: SourceRow, options: FormatOptions) -> Rating:
     annotation, prompt = row.fields.get("annotation"), text_of(row, "prompt")
     if not isinstance(annotation, dict):
         raise RowError("missing_field", f"annotation is {type(annotation).__name__}, expected a struct")
-    aspects = {name: value for name, value in annotation.items()
-               if isinstance(value, int | float) and -100 < value < 100 and name not in _UNSEEN}
+    aspects = {
+        name: value
+        for name, value in annotation.items()
+        if isinstance(value, int | float) and -100 < value < 100 and name not in _UNSEEN
+    }
     if not aspects:
         raise RowError("no_label", "the annotation holds no aspect")
     scores = {options.dimension or "visual_quality": float(sum(aspects.values()))}
@@ -78,8 +84,11 @@ def _richhf(row: SourceRow, options: FormatOptions) -> Rating:
     if not prompt:
         raise RowError("no_prompt", f"no prompt of {name}: name the Pick-a-Pic files in `prompts`")
     scores = {dimension: number_of(row, column) for column, dimension in _RICHHF.items() if column in row.fields}
-    return Rating(Scored(row, Item(image, path=name, elsewhere=(name.rpartition("/")[2],)), _chosen(scores, options)),
-                  prompt, prompt)
+    return Rating(
+        Scored(row, Item(image, path=name, elsewhere=(name.rpartition("/")[2],)), _chosen(scores, options)),
+        prompt,
+        prompt,
+    )
 
 
 LIKERT = Format(

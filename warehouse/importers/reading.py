@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from warehouse.errors import InvalidInputError
@@ -38,8 +37,8 @@ class Reading:
         paths = [columns.get(name, name) for name in self._format.paths]
         seen: set[bytes] = set()
         for path in self._files:
-            checked = False
-            for row in read_rows(path, path.relative_to(self._root).as_posix()):
+            checked, name = False, path.relative_to(self._root).as_posix()
+            for row in read_rows(path, name):
                 if not checked and not row.problem:
                     self._check_columns(row, path)
                     checked = True
@@ -82,6 +81,9 @@ class Reading:
 def _clean(row: SourceRow, columns: Sequence[str], index: int) -> SourceRow:
     """The row under its number, with its paths in one spelling: `./a.mp4` and `a.mp4` make equal rows."""
     given = {name: row.fields.get(name) for name in columns if name}
-    cleaned = {name: clean_path(value) for name, value in given.items()
-               if isinstance(value, str) and value.strip() and "://" not in value}
-    return replace(row, fields={**row.fields, **cleaned} if cleaned else row.fields, index=index)
+    cleaned = {
+        name: clean_path(value)
+        for name, value in given.items()
+        if isinstance(value, str) and value.strip() and "://" not in value
+    }
+    return SourceRow(row.file, row.number, {**row.fields, **cleaned} if cleaned else row.fields, row.problem, index)

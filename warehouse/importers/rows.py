@@ -105,7 +105,7 @@ def _whole(path: Path, name: str) -> Iterator[SourceRow]:
 def fingerprint(fields: dict[str, Any]) -> bytes:
     """16 bytes that two rows share where they are equal in every field; ValueError for what no text can hold."""
     try:
-        body = json.dumps(fields, sort_keys=True, ensure_ascii=False, default=_bytes_or_text).encode()
+        body = _SPELLER.encode(fields).encode()
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     except TypeError:
@@ -116,3 +116,6 @@ def fingerprint(fields: dict[str, Any]) -> bytes:
 
 def _bytes_or_text(value: Any) -> str:
     return hashlib.sha256(value).hexdigest() if isinstance(value, bytes) else str(value)
+
+
+_SPELLER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, default=_bytes_or_text)

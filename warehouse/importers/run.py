@@ -31,8 +31,11 @@ from warehouse.stage import Receipt, Recorder, StageConfig, run_stage
 
 def _spelled_keys(value: Any) -> Any:
     """YAML reads 1 and true as no text; a label's value is what the file spells."""
-    return {spelled(key) if isinstance(key, int | float) else key: to for key, to in value.items()} \
-        if isinstance(value, dict) else value
+    return (
+        {spelled(key) if isinstance(key, int | float) else key: to for key, to in value.items()}
+        if isinstance(value, dict)
+        else value
+    )
 
 
 class ImportConfig(StageConfig):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -26,4 +26,4 @@ class SourceRow:
 
     def bare(self) -> SourceRow:
         """The row without its fields: what may be held in memory for long."""
-        return replace(self, fields={})
+        return SourceRow(self.file, self.number, {}, self.problem, self.index)

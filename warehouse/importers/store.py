@@ -7,7 +7,7 @@ rater. What is there already is left as it is. A killed import runs again and fi
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from warehouse.catalog import Warehouse
 from warehouse.errors import InvalidInputError, MediaError
 from warehouse.hashing import canonical_json, content_id
+from warehouse.importers.chunk import Chunk, Marks
 from warehouse.importers.comparison import Comparison, Embedded, Item, Outcome, Refused, SideLabel
 from warehouse.importers.media import MediaFolder
 from warehouse.importers.source_row import SourceRow
@@ -24,15 +25,6 @@ from warehouse.records import vote_row as make_vote
 from warehouse.stage import Recorder
 
 CHUNK = 20_000
-_KEYS = {
-    "prompts": "prompt_id",
-    "media": "media_id",
-    "generators": "generator_id",
-    "candidates": "candidate_id",
-    "pairs": "pair_id",
-    "annotators": "annotator_id",
-    "rationales": "rationale_id",
-}
 _VOTES = "SELECT vote_id, label FROM votes WHERE vote_id IN (SELECT unnest(?))"
 
 
@@ -45,40 +37,6 @@ class Source:
     media_kind: str
     domain: str
     licence_id: str | None
-
-
-@dataclass
-class _Chunk:
-    """Rows of one commit by id; `behind` holds the places of the rows that each vote came from."""
-
-    tables: dict[str, dict[str, Row]] = field(default_factory=lambda: {name: {} for name in _KEYS})
-    votes: dict[str, Row] = field(default_factory=dict)
-    behind: dict[str, tuple[SourceRow, ...]] = field(default_factory=dict)
-    comparisons: int = 0
-
-    def add(self, table: str, row: Row) -> Row:
-        """The row that stands for its id: the first one."""
-        return self.tables[table].setdefault(row[_KEYS[table]], row)
-
-
-class _Marks:
-    """A set of row numbers, a byte each."""
-
-    def __init__(self) -> None:
-        self._marks = bytearray()
-
-    def add(self, rows: Iterable[SourceRow], mark: int = 1) -> None:
-        for row in rows:
-            if row.index >= len(self._marks):
-                self._marks.extend(bytes(row.index + 65_536 - len(self._marks)))
-            self._marks[row.index] = mark
-
-    def __len__(self) -> int:
-        return self._marks.count(1)
-
-    def minus(self, other: _Marks) -> int:
-        """How many are in this set and not in the other."""
-        return len(self) - sum(mine & theirs for mine, theirs in zip(self._marks, other._marks, strict=False))
 
 
 def side_label(label: SideLabel, first_is_a: bool) -> str:
@@ -98,9 +56,12 @@ class Store:
         self.now = datetime.now(UTC).replace(tzinfo=None)
         # How many nameless people voted on a question so far.
         self._nameless: dict[int, int] = {}
-        self._used, self._fresh = _Marks(), _Marks()
+        # Ids of generators and raters whose rows are written, or stand in the chunk.
+        self._generators: dict[str, str] = {}
+        self._annotators: dict[str, str] = {}
+        self._used, self._fresh = Marks(), Marks()
         self._rejects: set[str] = set()
-        self._chunk = _Chunk()
+        self._chunk = Chunk()
         for name in ("prompts", "candidates", "pairs", "ties", "votes", "rationales"):
             recorder.count(name, 0)
 
@@ -116,6 +77,7 @@ class Store:
             if self._chunk.comparisons >= CHUNK:
                 self._flush()
         self._flush()
+        self.recorder.count("rows_used", len(self._used))
         self.recorder.count("already_there", self._used.minus(self._fresh))
         self.recorder.count("media_absent", len(self.media.absent))
 
@@ -150,7 +112,10 @@ class Store:
     def _prompt(self, found: Comparison) -> Row:
         source = self.source
         condition = self._condition(found.condition) if found.condition else None
-        return prompt_row(
+        known = self._chunk.prompts.get((found.prompt, condition))
+        if known is not None:
+            return known
+        row = prompt_row(
             found.prompt,
             source.task,
             source.media_kind,
@@ -160,16 +125,30 @@ class Store:
             condition_media_id=condition,
             licence_id=source.licence_id,
         )
+        return self._chunk.prompts.setdefault((found.prompt, condition), row)
 
     def _condition(self, item: Item) -> str:
         """Its media id; of an absent one a name that no medium has, so that the pair stays out of shards till then."""
         return self.media.find(item, "image") or f"absent:{content_id('condition', self.source.name, item.name)}"
 
     def _candidate(self, item: Item, prompt_id: str) -> Row:
+        if item.data is None and item.name in self._chunk.items:
+            return self._chunk.items[item.name]
         media_id = self.media.find(item, self.source.media_kind)
-        generator = self._chunk.add("generators", generator_row(item.model, "imported", "unknown"))
-        by = generator["generator_id"]
-        return candidate_row(prompt_id, by, media_id, None, {}, self.source.task, self.source.name, item.name)
+        if item.model not in self._generators:
+            generator = self._chunk.add("generators", generator_row(item.model, "imported", "unknown"))
+            self._generators[item.model] = generator["generator_id"]
+        by, source = self._generators[item.model], self.source
+        row = candidate_row(prompt_id, by, media_id, None, {}, source.task, source.name, item.name)
+        if item.data is None:
+            self._chunk.items[item.name] = row
+        return row
+
+    def _annotator(self, rater: str) -> str:
+        if rater not in self._annotators:
+            row = annotator_row("imported", f"{self.source.name}/{rater}", {"rater": rater})
+            self._annotators[rater] = self._chunk.add("annotators", row)["annotator_id"]
+        return self._annotators[rater]
 
     def _rater(self, found: Comparison, pair_id: str, dimension: str) -> str:
         """The real rater; else `source:<name>`, with a number from the second vote on the same pair on."""
@@ -187,15 +166,13 @@ class Store:
         left = ("a" if first_is_a else "b") if found.sided else None
         self._used.add(found.rows)
         for dimension, label in found.labels.items():
-            rater = self._rater(found, pair["pair_id"], dimension)
-            annotator = annotator_row("imported", f"{self.source.name}/{rater}", {"rater": rater})
-            self._chunk.add("annotators", annotator)
+            annotator_id = self._annotator(self._rater(found, pair["pair_id"], dimension))
             rationale = self._rationale(found, pair, dimension, first_is_a)
             vote = make_vote(
                 None,
                 pair["pair_id"],
                 dimension,
-                annotator["annotator_id"],
+                annotator_id,
                 side_label(label, first_is_a),
                 self.source.name,
                 found.created_at or self.now,
@@ -251,4 +228,4 @@ class Store:
                 self.recorder.count(table, self.warehouse.merge(table, rows, run_id=self.recorder.run_id))
         self.recorder.count("ties", sum(vote["label"] == "tie" for vote in new))
         self.recorder.progress(len(self._used), self.total, self.source.name)
-        self._chunk = _Chunk()
+        self._chunk = Chunk()
