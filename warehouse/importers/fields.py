@@ -22,6 +22,8 @@ def clean_path(path: str) -> str:
 
 def spelled(value: Any) -> str:
     """A scalar as CSV would spell it, so that 1, 1.0 and "1" are one; "" for null, NaN and none."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     text = str(value).strip() if isinstance(value, str | int | float) else ""
@@ -93,15 +95,13 @@ def media_item(row: SourceRow, column: str, model: str = "", name: str = "") -> 
     `name` identifies it; by default its path, else its bytes, else the row and the column.
     """
     value = row.fields.get(column)
-    if isinstance(value, str) and value and not name and not model and "://" not in value:
-        path = clean_path(value)
-        return Item(path, path=path)
-    data = value.get("bytes") if isinstance(value, dict) else value if isinstance(value, bytes) else None
-    path = value.get("path") if isinstance(value, dict) else value if isinstance(value, str) else None
-    fits = value is None or isinstance(value, str | bytes | dict)
-    if not fits or not isinstance(data, bytes | None) or not isinstance(path, str | None):
+    data, given = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (None, value)
+    if isinstance(given, bytes):
+        data, given = given, None
+    if not isinstance(data, bytes | None) or not isinstance(given, str | None):
         raise RowError("missing_field", f"{column} is {type(value).__name__}, expected a medium or a path")
-    path = (path if path and "://" in path else clean_path(path)) if path and path.strip() else ""
+    given = given.strip() if given else ""
+    path = clean_path(given) if given and "://" not in given else given
     called = name or path or (sha256_hex(data)[:32] if data else f"{row.location}/{column}")
     file = "" if data or "://" in path else path
     return Item(f"{model}/{called}" if model and not name else called, model or "unknown", file, data or None)

@@ -114,7 +114,7 @@ def _task(row: SourceRow, options: FormatOptions) -> Iterator[Outcome]:
         if not labels:
             continue
         empty = False
-        verdict = labels.get("overall") or next(iter(labels.values()))
+        verdict = labels["overall"] if "overall" in labels else next(iter(labels.values()))
         yield Comparison(
             rows=(row,),
             prompt=prompt,

@@ -31,8 +31,8 @@ def read_parquet(path: Path, name: str) -> Iterator[SourceRow]:
 
 
 def _batch_rows(about: pq.FileMetaData) -> int:
-    size = sum(about.row_group(group).total_byte_size for group in range(about.num_row_groups))
-    mean = max(size // max(about.num_rows, 1), 1)
+    size: int = sum(about.row_group(group).total_byte_size for group in range(about.num_row_groups))
+    mean: int = max(size // max(about.num_rows, 1), 1)
     return max(1, min(_LARGEST_BATCH, _BATCH_BYTES // mean))
 
 

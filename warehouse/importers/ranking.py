@@ -100,7 +100,8 @@ class _Group:
         scored = list(self.scored.values())
         if len(scored) == 1:
             yield Refused(scored[0].row, "nothing_to_compare", f"one item of {self.first.prompt}"[:300])
-        yield from pairs_of(scored, self.first.prompt, self.first.prompt_item, self.first.rater)
+        # A group that comes again, in another file of the same source, is the same vote again.
+        yield from pairs_of(scored, self.first.prompt, self.first.prompt_item, self.first.rater, one_vote=True)
 
 
 def grouped(rate: Callable[[SourceRow, FormatOptions], Rating]) -> Reader:

@@ -67,11 +67,10 @@ class Reading:
 
     def _check_columns(self, row: SourceRow, path: Path) -> None:
         """A table lacks a column in all rows or in none; objects differ, so only one that has none of them is told."""
-        needed = [*self._format.required]
-        if path.suffix.lower() in TABULAR:
-            needed += [name for name in self._options.columns.values() if name]
+        is_table, named = path.suffix.lower() in TABULAR, [name for name in self._options.columns.values() if name]
+        needed = [*self._format.required, *named] if is_table else [*self._format.required] or named
         missing = [name for name in needed if name not in row.fields]
-        if not missing or (path.suffix.lower() not in TABULAR and len(missing) < len(needed)):
+        if not missing or (not is_table and len(missing) < len(needed)):
             return
         there = f"it has {', '.join(map(str, row.fields))}"[:500]
         hint = f"{there}. {self._format.hint}" if self._format.hint else there

@@ -32,8 +32,12 @@ _SAME: dict[str, str] = {name: name for name in SIDE_LABELS}
 
 def side_label(value: object, meaning: Mapping[str, str]) -> SideLabel:
     """What a label's value means by the config's `labels`; by default the values speak for themselves."""
+    given = value.strip() if isinstance(value, str) else spelled(value)
+    found = (meaning or _SAME).get(given)
+    if found is None:
+        found = next((to for key, to in meaning.items() if key.casefold() == given.casefold()), None)
     for label in SIDE_LABELS:
-        if label == (meaning or _SAME).get(spelled(value)):
+        if label == found:
             return label
     raise RowError("bad_label", f"{value!r} is no label, expected one of {', '.join(meaning or _SAME)}"[:300])
 

@@ -113,7 +113,7 @@ def pickapic(folder: Path) -> Published:
 
 
 def imagerewarddb(folder: Path) -> Published:
-    """Rows of two prompts alternate; the second has equal ranks. JSON files lie in the images' folder."""
+    """Rows of two prompts alternate; the second has equal ranks. The JSON beside the images says the same again."""
     a, b, c, d, e = (picture(170 + n) for n in range(5))
     put(folder, {f"images/train/train_1/{n}.png": data for n, data in enumerate((a, b, c, d, e))})
 
@@ -124,9 +124,12 @@ def imagerewarddb(folder: Path) -> Published:
 
     rows = [row(0, "p1", 2, 3), row(3, "p2", 1, 2), row(1, "p1", 1, 3), row(4, "p2", 1, 2), row(2, "p1", 3, 3)]
     put_parquet(folder / "metadata-train.parquet", rows)
+    put_json(folder / "images/train/train_1/train_1.json",
+             [{name: value for name, value in item.items() if name != "classification"} for item in rows])
     truth = says(("overall", a, b, "second"), ("overall", a, c, "first"), ("overall", b, c, "first"),
                  ("overall", d, e, "tie"))  # fmt: skip
-    return Published(folder, {"read": 5, "prompts": 2, "pairs": 4, "votes": 4, "ties": 1}, truth)
+    counts = {"read": 10, "prompts": 2, "pairs": 4, "votes": 4, "ties": 1, "already_there": 5}
+    return Published(folder, counts, truth)
 
 
 def imagereward_ranking(folder: Path) -> Published:

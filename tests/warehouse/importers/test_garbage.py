@@ -40,7 +40,7 @@ VALUES = st.recursive(
 
 
 @pytest.mark.parametrize("name", sorted(FORMATS))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_rows_of_any_values(name: str, data: st.DataObject) -> None:
     """Every row is told of: it stands behind a comparison, or it is refused under a short code."""
