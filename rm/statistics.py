@@ -74,6 +74,29 @@ def paired_bootstrap(before: ArrayLike, after: ArrayLike, groups: Sequence[Hasha
                           resamples, seed)
 
 
+def bootstrap_seeds(values: ArrayLike, groups: Sequence[Hashable], confidence: float = 0.95, resamples: int = 2000,
+                    seed: int = 0) -> Estimate:
+    """Mean of values [S, N] of S seeds on the same N observations; whole seeds and whole groups are resampled.
+
+    With few seeds the interval is still too narrow for another seed: show the seeds beside it. n counts observations.
+    """
+    found = np.atleast_2d(np.asarray(values, np.float64))
+    if found.shape[1] != len(groups):
+        raise InvalidInputError(f"{found.shape[1]} values, {len(groups)} groups")
+    if not found.size:
+        return NOTHING
+    places: dict[Hashable, int] = {}
+    member = [places.setdefault(group, len(places)) for group in groups]
+    sums = np.stack([np.bincount(member, row) for row in found])
+    sizes = np.bincount(member).astype(np.float64)
+    rng = np.random.default_rng(seed)
+    seeds = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=resamples) / len(sums)
+    drawn = rng.multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes)), size=resamples)
+    means = np.einsum("rs,sg,rg->r", seeds, sums, drawn) / (drawn @ sizes)
+    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Estimate(float(found.mean()), found.shape[1], float(low), float(high))
+
+
 def calibration_error(predicted: ArrayLike, wanted: ArrayLike, bins: int = 10) -> float:
     """Mean over equal-width bins, weighted by size, of |mean predicted - mean wanted|; NaN for nothing.
 

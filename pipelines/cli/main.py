@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from pipelines.cli import annotate, dataset, generate, loop, prompts, reward_model, try_
+from pipelines.cli import annotate, dataset, generate, loop, prompts, reproduce, reward_model, try_
 
 app = typer.Typer(help="Human preference data, generative reward models and generator alignment as one versioned loop.",
                   no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -24,6 +24,7 @@ app.add_typer(annotate.app, name="annotate", help="Pairs, votes, consensus and a
 app.add_typer(dataset.app, name="dataset", help="Preference data: import, build, list and show versions.")
 app.add_typer(reward_model.app, name="rm", help="The reward model: train, evaluate, score.")
 app.command("align")(loop.align)
+app.command()(reproduce.reproduce)
 app.command()(loop.report)
 app.command()(loop.doctor)
 app.command()(loop.sql)
