@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rm.examples import Asking
 from rm.loader import FrameCache
 from rm.reward_model import RewardModel, sigmoid
 from rm.statistics import Estimate, paired_bootstrap, wilson
@@ -62,7 +61,7 @@ def ask(model: RewardModel, dataset: ShardDataset, limit: int) -> Answers:
     """Both orders of the first `limit` samples, 0 = all."""
     count = min(len(dataset), limit or len(dataset))
     decode = FrameCache(model.card.max_frames)
-    asking = Asking(model.form, {} if model.form.asks_pairs else model.card.instructions)
+    asking = model.asking
     predicted, p_a = np.zeros((count, 2)), np.zeros(count)
     facts: list[dict[str, Any]] = []
     for start in range(0, count, _BLOCK):

@@ -2,6 +2,7 @@
 
     step-00000050/  learning.safetensors  weights that learn, as they stand
                     best.safetensors      the same weights at the best validation so far
+                    average.safetensors   their moving average; empty where none is kept
                     state.pt              optimiser, loader, random state, curve; tensors and plain values only
                     about.json            dataset version, code version, config, parent
 
@@ -26,6 +27,7 @@ from torch import Tensor
 from warehouse.errors import CorruptDataError
 
 _STEP = "step-"
+_WEIGHTS = ("learning", "best", "average")
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Checkpoint:
 
     learning: dict[str, Tensor]
     best: dict[str, Tensor]
+    average: dict[str, Tensor]
     state: dict[str, Any]
 
 
@@ -50,6 +53,7 @@ def save_checkpoint(folder: Path, step: int, checkpoint: Checkpoint, about: Mapp
     part.mkdir(parents=True)
     save_file(_apart(checkpoint.learning), part / "learning.safetensors")
     save_file(_apart(checkpoint.best), part / "best.safetensors")
+    save_file(_apart(checkpoint.average), part / "average.safetensors")
     torch.save(checkpoint.state, part / "state.pt")
     (part / "about.json").write_text(json.dumps({**about, "step": step}, indent=2) + "\n", encoding="utf-8")
     sync(part)
@@ -62,12 +66,13 @@ def save_checkpoint(folder: Path, step: int, checkpoint: Checkpoint, about: Mapp
 def load_checkpoint(path: Path, device: Any) -> Checkpoint:
     """Read one back; raises CorruptDataError that names the folder."""
     try:
-        weights = [load_file(path / f"{name}.safetensors", device=str(device)) for name in ("learning", "best")]
+        weights = [load_file(path / f"{name}.safetensors", device=str(device)) for name in _WEIGHTS]
         state = torch.load(path / "state.pt", map_location=device, weights_only=True)
     except Exception as error:
         raise CorruptDataError(f"not a checkpoint: {error}", where=str(path),
                                hint="remove the folder to start the training again") from error
-    return Checkpoint(weights[0], weights[1], state)
+    learning, best, average = weights
+    return Checkpoint(learning, best, average, state)
 
 
 def _apart(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -2,7 +2,8 @@
 
 The layout is RewardDance's (arXiv 2509.08826, Fig. 3): image 1 is the reference, image 2 the candidate, and "yes" means
 that image 2 wins. A template decides where the prompt stands; whatever stands before image 2 is the same for all
-candidates of a prompt, and scoring reads it once.
+candidates of a prompt, and scoring reads it once. Context is scaled by what may stand there besides: the picture that
+an edit or a clip starts from, further references, worked examples with their verdicts.
 
 Left out on purpose: tokens and pixels (families/), and the wording of instructions (instructions.py).
 """
@@ -15,7 +16,7 @@ from typing import Any
 
 from warehouse.errors import ConfigError
 
-SLOTS = ("prompt", "image_1", "image_2")
+SLOTS = ("prompt", "image_1", "image_2", "condition", "references")
 _SLOT = re.compile(r"\{(" + "|".join(SLOTS) + r")\}")
 
 
@@ -49,36 +50,59 @@ Part = Text | Frames
 
 
 @dataclass(frozen=True, eq=False)
+class Context:
+    """What a question shows beside the prompt and its two candidates; `shots` are worked examples, parts as they stand.
+
+    `condition` is the picture that an edit or a clip starts from, `references` are further ones, best first.
+    """
+
+    condition: Frames | None = None
+    references: tuple[Frames, ...] = ()
+    shots: tuple[Part, ...] = ()
+
+
+NO_CONTEXT = Context()
+
+
+@dataclass(frozen=True, eq=False)
 class Example:
-    """Parts, the answer text after the verdict position (None when only scoring), the wanted P(yes) and a weight."""
+    """Parts, and what the answer should be.
+
+    `reason` is said before the verdict ("" where the verdict comes first), `answer` from the verdict on (None when only
+    scoring); `target` is the wanted P(yes), `tie` how much of it is that of a tie.
+    """
 
     parts: tuple[Part, ...]
     answer: str | None = None
     target: float | None = None
     weight: float = 1.0
+    reason: str = ""
+    tie: float = 0.0
 
 
-def fill(template: str, prompt: str, image_1: Frames | None, image_2: Frames | None) -> tuple[Part, ...]:
-    """Parts of a template with slots {prompt} {image_1} {image_2}; raises ConfigError for a slot without its image."""
-    parts: list[Part] = []
+def fill(template: str, prompt: str, image_1: Frames | None, image_2: Frames | None,
+         context: Context = NO_CONTEXT) -> tuple[Part, ...]:
+    """Parts of a template with slots {prompt} {image_1} {image_2} {condition} {references}, worked examples first.
+
+    `{references}` takes as many as there are, none included. Raises ConfigError for another slot without its image.
+    """
+    parts: list[Part] = [*context.shots]
     text = ""
-    images = {"image_1": image_1, "image_2": image_2}
+    images = {"image_1": image_1, "image_2": image_2, "condition": context.condition}
     for piece in _SLOT.split(template):
-        if piece == "prompt":
-            text += prompt
-        elif piece in images:
-            frames = images[piece]
-            if frames is None:
+        if piece in images or piece == "references":
+            frames = [images[piece]] if piece in images else [*context.references]
+            if None in frames:
                 raise ConfigError(f"the template names {{{piece}}}, but there is no such image")
             parts.extend([Text(text)] if text.strip() else [])
-            parts.append(frames)
+            parts.extend(each for each in frames if each is not None)
             text = ""
         else:
-            text += piece
+            text += prompt if piece == "prompt" else piece
     return tuple([*parts, Text(text)] if text.strip() else parts)
 
 
 def pairwise(template: str, prompt: str, reference: Frames, candidate: Frames, target: float | None = None,
-             answer: str | None = None) -> Example:
+             answer: str | None = None, context: Context = NO_CONTEXT) -> Example:
     """"Is image 2 better than image 1?" with the reference as image 1; `target` is the wanted P(yes)."""
-    return Example(fill(template, prompt, reference, candidate), answer=answer, target=target)
+    return Example(fill(template, prompt, reference, candidate, context), answer=answer, target=target)

@@ -6,7 +6,7 @@
     regressive  one reading per picture by a linear head; Bradley-Terry alone, the baseline the paper argues against
 
 Each sample is two examples in every form. Consensus shares are the targets, so that a tie is worth one half on both
-sides: for the pointwise forms this is SoliReward's win-tie loss (arXiv 2512.22170) with a soft mu.
+sides; the pointwise forms may treat ties otherwise (bradley_terry.py).
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rm.context import Example, Frames, fill, pairwise
+from rm.bradley_terry import Ties, bradley_terry
+from rm.context import NO_CONTEXT, Context, Example, Frames, fill, pairwise
 from rm.families.family import Family
 from warehouse.errors import ConfigError
 
@@ -49,20 +50,21 @@ class Form:
     verdict_share: float = 0.0
 
     def examples(self, template: str, prompt: str, a: Frames, b: Frames, p_a: float | None = None,
-                 answers: tuple[str | None, str | None] = (None, None)) -> tuple[Example, Example]:
+                 context: Context = NO_CONTEXT) -> tuple[Example, Example]:
         """Two examples of a pair: image 2 = b and image 2 = a, or a alone and b alone; targets are their P(wins)."""
         b_wins = None if p_a is None else 1.0 - p_a
         if self.asks_pairs:
-            return (pairwise(template, prompt, a, b, b_wins, answers[0]),
-                    pairwise(template, prompt, b, a, p_a, answers[1]))
-        return (Example(fill(template, prompt, a, None), target=p_a),
-                Example(fill(template, prompt, b, None), target=b_wins))
+            return (pairwise(template, prompt, a, b, b_wins, context=context),
+                    pairwise(template, prompt, b, a, p_a, context=context))
+        return (Example(fill(template, prompt, a, None, context), target=p_a),
+                Example(fill(template, prompt, b, None, context), target=b_wins))
 
-    def questions(self, template: str, prompt: str, reference: Frames, candidate: Frames) -> tuple[Example, ...]:
+    def questions(self, template: str, prompt: str, reference: Frames, candidate: Frames,
+                  context: Context = NO_CONTEXT) -> tuple[Example, ...]:
         """The examples that decide whether the candidate beats the reference."""
         if self.asks_pairs:
-            return (pairwise(template, prompt, reference, candidate),)
-        return tuple(Example(fill(template, prompt, shown, None)) for shown in (reference, candidate))
+            return (pairwise(template, prompt, reference, candidate, context=context),)
+        return tuple(Example(fill(template, prompt, shown, None, context)) for shown in (reference, candidate))
 
     def answered(self, scores: Any) -> Any:
         """Log-odds [N] that candidates win, from the scores of their `questions` one after the other."""
@@ -73,12 +75,12 @@ class Form:
         pairs = scores.reshape(-1, 2)
         return pairs if self.asks_pairs else np.stack([pairs[:, 1] - pairs[:, 0], pairs[:, 0] - pairs[:, 1]], axis=1)
 
-    def losses(self, scores: Tensor, targets: Tensor) -> Tensor:
-        """Cross-entropy of each example [2 N] against its P(wins) [2 N]."""
+    def losses(self, scores: Tensor, targets: Tensor, tie: Tensor | None = None, ties: Ties = "soft") -> Tensor:
+        """Cross-entropy of each example [2 N] against its P(wins) [2 N]; `tie` [2 N] is P(tie), None is nowhere."""
         if self.asks_pairs:
             return F.binary_cross_entropy_with_logits(scores, targets, reduction="none")
         leads = scores - scores.view(-1, 2).flip(1).reshape(-1)
-        found = F.binary_cross_entropy_with_logits(leads, targets, reduction="none")
+        found = bradley_terry(leads, targets, torch.zeros_like(targets) if tie is None else tie, ties)
         if self.verdict_share:
             said = F.binary_cross_entropy_with_logits(scores, targets, reduction="none")
             found = found + self.verdict_share * said

@@ -2,7 +2,8 @@
 
 A file names a version, a form and, per task and dimension, a template with the slots {prompt} {image_1} {image_2};
 image 1 is the reference and must come first, because all candidates share what stands before image 2. Templates of the
-pointwise form show image 1 alone.
+pointwise form show image 1 alone. Tasks that start from a picture (i2v, edit) show it at {condition}; {references}
+takes further references, as many as there are.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from warehouse.stage import Receipt, Recorder, StageConfig, run_stage
 
 _SLOT = re.compile(r"\{(\w*)\}")
 _WANTED = {"pairwise": ["image_1", "image_2", "prompt"], "pointwise": ["image_1", "prompt"]}
+_FROM_A_PICTURE = ("i2v", "edit")
 
 
 class InstructionConfig(StageConfig):
@@ -59,11 +61,19 @@ def _row(content: InstructionFile, task: str, dimension: str, template: str, pat
     for kind, value, known in (("task", task, TASKS), ("dimension", dimension, DIMENSIONS)):
         if value not in known:
             raise ConfigError(f"unknown {kind} {value!r}", where=where, hint=f"one of {', '.join(known)}")
-    if sorted(_SLOT.findall(text)) != _WANTED[content.form]:
-        raise ConfigError(f"a {content.form} template has each slot once: {_WANTED[content.form]}", where=where)
-    if content.form == "pairwise" and text.index("{image_1}") > text.index("{image_2}"):
-        raise ConfigError("image 2, the candidate, must stand after image 1, the reference", where=where)
+    _check_slots(content.form, task, text, where)
     return instruction_row(task, dimension, content.version, content.form, text)
+
+
+def _check_slots(form: str, task: str, text: str, where: str) -> None:
+    found = _SLOT.findall(text)
+    wanted = [*_WANTED[form], *(["condition"] if task in _FROM_A_PICTURE else [])]
+    if sorted(name for name in found if name != "references") != sorted(wanted) or found.count("references") > 1:
+        raise ConfigError(f"a {form} template has each slot once: {wanted}; {{references}} at most once", where=where)
+    if form == "pairwise" and found.index("image_2") < max(found.index(name) for name in found if name not in (
+            "image_2", "prompt")):
+        raise ConfigError("image 2, the candidate, must stand after image 1, the reference, and all other images",
+                          where=where, hint="all candidates share what stands before image 2")
 
 
 def run(config: InstructionConfig, warehouse: Warehouse) -> Receipt:

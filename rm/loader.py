@@ -80,6 +80,7 @@ class BatchPlan(Sampler[list[int]]):
                  negatives: float = 0.0) -> None:
         if not len(examples):
             raise InvalidInputError("no samples to train on", hint="check dataset, version, tasks and dimensions")
+        self.pairs = batch_pairs
         self._examples, self._size, self._seed, self._processes = examples, batch_pairs, seed, processes
         self._negatives = negatives
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from rm.bradley_terry import Ties
 from rm.families.family import Family, PictureFeatures
 from rm.families.layout import Batch
 from rm.forms import Form
@@ -40,7 +41,7 @@ def _rationale_labels(batch: Batch) -> Tensor:
 
 
 def rationale_loss(model: Any, states: Tensor, batch: Batch) -> Tensor:
-    """Summed cross-entropy over the answer's tokens after the verdict; states [B, L, width]. 0 where there are none."""
+    """Summed cross-entropy over the answer's tokens but the verdict; states [B, L, width]. 0 where there are none."""
     labels = _rationale_labels(batch).to(states.device)
     told = labels >= 0
     if not bool(told.any()):
@@ -48,17 +49,28 @@ def rationale_loss(model: Any, states: Tensor, batch: Batch) -> Tensor:
     return F.cross_entropy(model.lm_head(states[:, :-1][told]).float(), labels[told], reduction="sum")
 
 
-def training_loss(family: Family, model: Any, form: Form, batch: Batch, rationale_weight: float, over: Totals,
+@dataclass(frozen=True)
+class Weights:
+    """What each part of the answer counts, and how the pointwise forms treat ties."""
+
+    verdict: float = 1.0
+    rationale: float = 0.0
+    ties: Ties = "soft"
+
+
+def training_loss(family: Family, model: Any, form: Form, batch: Batch, weights: Weights, over: Totals,
                   features: Sequence[PictureFeatures] | None = None) -> Tensor:
-    """Mean loss of the form + weight x mean rationale loss of a batch whose examples all have targets.
+    """Weighted mean loss of the form + weighted mean rationale loss of a batch whose examples all have targets.
 
     Means are taken over `over`, so that the losses of all processes add up to that of the whole batch. `features` of
     its pictures where the vision tower is frozen; None computes them, with gradient.
     """
     states = family.hidden(model, batch, features)
     chosen = states[torch.arange(len(states)), batch.verdict_index.to(states.device)]
-    losses = form.losses(form.read(family, model, chosen), batch.targets.to(states.device))
-    loss = (losses * batch.weights.to(states.device)).sum() / over.weight
-    if rationale_weight:
-        loss = loss + rationale_weight * rationale_loss(model, states, batch) / over.tokens.clamp_min(1)
+    device = states.device
+    losses = form.losses(form.read(family, model, chosen), batch.targets.to(device), batch.ties.to(device),
+                         weights.ties)
+    loss = weights.verdict * (losses * batch.weights.to(device)).sum() / over.weight.clamp_min(1e-6)
+    if weights.rationale:
+        loss = loss + weights.rationale * rationale_loss(model, states, batch) / over.tokens.clamp_min(1)
     return loss

@@ -32,7 +32,8 @@ DEFAULT_MAX_FRAMES = 4
 
 class ModelCard(BaseModel):
     """What rm.json says. `instructions` is {task: {dimension: template}}, `form` how the question is put, `config` the
-    training that made it, by code of `code_version`, from `base_id` on `dataset`@`version`.
+    training that made it, by code of `code_version`, from `base_id` on `dataset`@`version`. `rationale` says where the
+    verdict stands (after at most `reason_tokens` of reasons), `references` how many further ones are shown.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -45,6 +46,9 @@ class ModelCard(BaseModel):
     form: str = "pairwise"
     instructions: dict[str, dict[str, str]] = Field(default_factory=dict)
     max_frames: int = DEFAULT_MAX_FRAMES
+    rationale: str = "verdict_first"
+    reason_tokens: int = 64
+    references: int = 0
     code_version: str = ""
     config: dict[str, Any] = Field(default_factory=dict)
     metrics: dict[str, float] = Field(default_factory=dict)

@@ -17,15 +17,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rm.context import Example, Frames, fill, pairwise
+from rm.context import Context, Example, Frames, Part, fill, pairwise
+from rm.examples import Asking
 from rm.families import load_family
 from rm.families.family import Family, PictureFeatures
 from rm.families.layout import Batch
 from rm.features import FeatureCache
 from rm.forms import find_form
 from rm.model_folder import ModelCard, find_model, load_head, read_card
+from rm.shots import NO_SHOTS, Shots, load_shots
 from warehouse import Warehouse
-from warehouse.errors import InvalidInputError
+from warehouse.errors import ConfigError, InvalidInputError
 from warehouse.media.decode import decode_frames
 
 Scores = NDArray[np.float32]
@@ -34,7 +36,10 @@ _Batches = Iterator[tuple[list[int], Batch, list[PictureFeatures]]]
 
 @dataclass(frozen=True, eq=False)
 class PairItem:
-    """One question: does `candidate` beat `reference` for this prompt? `instruction` None takes the model's own."""
+    """One question: does `candidate` beat `reference` for this prompt? `instruction` None takes the model's own.
+
+    `condition` is the picture that an edit or a clip starts from; `references` are further ones, best first.
+    """
 
     prompt: str
     reference: Frames
@@ -42,6 +47,8 @@ class PairItem:
     task: str
     dimension: str
     instruction: str | None = None
+    condition: Frames | None = None
+    references: tuple[Frames, ...] = ()
 
 
 def frames_of(data: bytes, max_frames: int | None = None, name: str = "") -> Frames:
@@ -62,13 +69,20 @@ def sampled(frames: Frames, max_frames: int) -> Frames:
 class RewardModel:
     """A loaded model, frozen and in evaluation mode."""
 
-    def __init__(self, family: Family, model: Any, card: ModelCard) -> None:
+    def __init__(self, family: Family, model: Any, card: ModelCard, shots: Shots = NO_SHOTS) -> None:
         self.family, self.card, self.form = family, card, find_form(card.form)
         self.model = model.eval().requires_grad_(False)
+        self._shots, self._worked = shots, dict[tuple[str, str, str], tuple[Part, ...]]()
 
     @property
     def model_id(self) -> str:
         return self.card.model_id
+
+    @property
+    def asking(self) -> Asking:
+        """How samples of shards are put to it: as they were in training, without answers."""
+        return Asking(self.form, {} if self.form.asks_pairs else self.card.instructions, rationale="none",
+                      references=self.card.references, shots=self._shots)
 
     @property
     def max_frames(self) -> int:
@@ -81,9 +95,12 @@ class RewardModel:
         A pairwise model's is P(yes); a pointwise model's the Bradley-Terry probability of its two rewards.
         """
         shown: dict[int, Frames] = {}
-        examples = [example for item in items for example in self.form.questions(
-            self._template(item.task, item.dimension, item.instruction), item.prompt,
-            self._shown(item.reference, shown), self._shown(item.candidate, shown))]
+        examples: list[Example] = []
+        for item in items:
+            template = self._template(item.task, item.dimension, item.instruction)
+            context = self._context(item.task, item.dimension, template, item.condition, item.references, shown)
+            examples += self.form.questions(template, item.prompt, self._shown(item.reference, shown),
+                                            self._shown(item.candidate, shown), context)
         return sigmoid(self.form.answered(self.scores(examples, batch)))
 
     def scores(self, examples: Sequence[Example], batch: int = 64) -> Scores:
@@ -91,28 +108,40 @@ class RewardModel:
         found = np.zeros(len(examples), np.float32)
         with torch.inference_mode():
             for indices, encoded, features in self._batches(examples, batch):
-                states = self.family.verdict_states(self.model, encoded, features)
+                states = self._states(encoded, features)
                 found[indices] = self.form.read(self.family, self.model, states).cpu().numpy()
         return found
 
+    def _states(self, encoded: Batch, features: list[PictureFeatures]) -> Any:
+        """States [B, width] of the verdict: at once, or after a reason in the model's own words."""
+        if self.card.rationale == "reason_first":
+            return self.family.reasoned_states(self.model, encoded, features, self.card.reason_tokens)[0]
+        return self.family.verdict_states(self.model, encoded, features)
+
     def score_group(self, prompt: str, reference: Frames, candidates: Sequence[Frames], task: str, dimension: str,
-                    instruction: str | None = None, batch: int = 64) -> Scores:
+                    instruction: str | None = None, batch: int = 64, condition: Frames | None = None,
+                    references: tuple[Frames, ...] = ()) -> Scores:
         """P(candidate beats reference) of each candidate, [N]; within 1e-4 of `score_pairs`, and cheaper."""
         template = self._template(task, dimension, instruction)
         reference = sampled(reference, self.card.max_frames)
         shown: dict[int, Frames] = {}
         cut = [self._shown(candidate, shown) for candidate in candidates]
-        if self.form.asks_pairs:
-            return sigmoid(self._after_prefix(template, prompt, reference, cut, batch))
-        found = self.scores([Example(fill(template, prompt, each, None)) for each in (reference, *cut)], batch)
-        return sigmoid(found[1:] - found[0])
+        context = self._context(task, dimension, template, condition, references, shown)
+        if not self.form.asks_pairs:
+            found = self.scores([Example(fill(template, prompt, e, None, context)) for e in (reference, *cut)], batch)
+            return sigmoid(found[1:] - found[0])
+        if self.card.rationale == "reason_first":
+            asked = [pairwise(template, prompt, reference, candidate, context=context) for candidate in cut]
+            return sigmoid(self.scores(asked, batch))
+        return sigmoid(self._after_prefix(template, prompt, reference, cut, batch, context))
 
     def _after_prefix(self, template: str, prompt: str, reference: Frames, candidates: Sequence[Frames],
-                      batch: int) -> Scores:
+                      batch: int, context: Context) -> Scores:
         """Log-odds of each candidate; what stands before image 2 is read once."""
-        examples = [pairwise(template, prompt, reference, candidate) for candidate in candidates]
+        examples = [pairwise(template, prompt, reference, candidate, context=context) for candidate in candidates]
         found = np.zeros(len(examples), np.float32)
-        shared = self.family.length(fill(template.partition("{image_2}")[0], prompt, reference, None), tail=False)
+        before = fill(template.partition("{image_2}")[0], prompt, reference, None, context)
+        shared = self.family.length(before, tail=False)
         cache: Any = None
         with torch.inference_mode():
             for indices, encoded, features in self._batches(examples, batch):
@@ -123,17 +152,25 @@ class RewardModel:
         return found
 
     def reward(self, prompts: Sequence[str], references: Sequence[Frames], candidates: Tensor, task: str,
-               dimension: str, instruction: str | None = None) -> Tensor:
+               dimension: str, instruction: str | None = None,
+               conditions: Sequence[Frames | None] | None = None) -> Tensor:
         """P(candidate beats reference) [B] of candidates [B, T, H, W, 3] in [0, 1]; keeps the gradient.
 
         Candidates are shown at the times of their references. Raises InvalidInputError where a reference has another
-        number of frames, once both are cut to the model's.
+        number of frames, once both are cut to the model's; ConfigError for a model whose verdict follows its reasons,
+        through which no gradient flows.
         """
+        if self.card.rationale == "reason_first":
+            raise ConfigError("no gradient flows through reasons", where=self.model_id,
+                              hint="align to a model trained with rationale verdict_first or none")
         template = self._template(task, dimension, instruction)
         examples: list[Example] = []
-        for prompt, reference, pixels in zip(prompts, references, candidates, strict=True):
+        shown: dict[int, Frames] = {}
+        for index, (prompt, reference, pixels) in enumerate(zip(prompts, references, candidates, strict=True)):
             cut = sampled(reference, self.card.max_frames)
-            examples += self.form.questions(template, prompt, cut, self._beside(cut, pixels))
+            condition = conditions[index] if conditions else None
+            context = self._context(task, dimension, template, condition, (), shown)
+            examples += self.form.questions(template, prompt, cut, self._beside(cut, pixels), context)
         encoded = self.family.encode(examples)
         features = self._features_with_gradient(encoded.pictures)
         states = self.family.verdict_states(self.model, encoded, features)
@@ -159,6 +196,16 @@ class RewardModel:
 
     def _template(self, task: str, dimension: str, instruction: str | None) -> str:
         return self.card.instruction(task, dimension) if instruction is None else instruction
+
+    def _context(self, task: str, dimension: str, template: str, condition: Frames | None,
+                 references: tuple[Frames, ...], shown: dict[int, Frames]) -> Context:
+        """What is shown besides, as much of it as the model was trained with."""
+        place = (task, dimension, template)
+        if place not in self._worked:
+            self._worked[place] = self._shots.parts(*place)
+        start = None if condition is None else self._shown(condition, shown)
+        further = tuple(self._shown(each, shown) for each in references[:self.card.references])
+        return Context(start, further, self._worked[place])
 
     def _shown(self, frames: Frames, seen: dict[int, Frames]) -> Frames:
         """Cut to the model's number of frames; one object per clip, so that its pictures stay one."""
@@ -186,4 +233,6 @@ def load_reward_model(warehouse: Warehouse | Path | str, model: str, device: str
     family = load_family(folder)
     loaded = family.load_model(folder).to(device)
     load_head(loaded, folder)
-    return RewardModel(family, loaded, read_card(folder))
+    card = read_card(folder)
+    shots = load_shots(folder, lambda name, data: frames_of(data, card.max_frames, name))
+    return RewardModel(family, loaded, card, shots)

@@ -24,13 +24,16 @@ from rm.forms import add_head, find_form
 from rm.loader import ALONE, BatchPlan, FrameCache, PairExamples, training_loader
 from rm.model_folder import ModelCard, save_model
 from rm.processes import Processes, joined
+from rm.shots import SHOTS_FILE, Shots, choose_shots
+from rm.trackers import trackers
 from rm.training import Progress, Progressing, Training, add_adapters
 from rm.training_config import TrainConfig
 from rm.validation import Validator
 from warehouse.errors import TrainingError
-from warehouse.shards import open_split
+from warehouse.shards import ShardDataset, open_split
 
 CURVE_FILE = "curve.json"
+TRACKS = "tracks"
 
 
 class TrainingJob(BaseModel):
@@ -62,29 +65,33 @@ def run_training(job: TrainingJob, progress: Progress, processes: Processes = AL
     form, decode = find_form(config.form), FrameCache(config.max_frames)
     if form.name == "regressive":
         add_head(model)
-    asking = Asking(form, {} if form.asks_pairs else job.card.instructions, family.end, config.answer)
 
-    def split(name: str) -> PairExamples:
-        parts = [open_split(job.root, config.dataset, config.version, name, seed=config.seed, tasks=[task],
-                            dimensions=config.dimensions) for task in job.card.instructions]
-        return PairExamples(parts, decode, asking)
+    def split(name: str) -> list[ShardDataset]:
+        return [open_split(job.root, config.dataset, config.version, name, seed=config.seed, tasks=[task],
+                           dimensions=config.dimensions) for task in job.card.instructions]
 
-    train = split("train")
+    shots = choose_shots(split("train"), config.shots, decode)
+    asking = Asking(form, {} if form.asks_pairs else job.card.instructions, family.end, config.rationale,
+                    config.references, shots, config.weigh_votes, config.ties)
+    train = PairExamples(split("train"), decode, asking)
     plan = BatchPlan(train, config.batch_pairs, config.seed, processes, config.negatives)
     loader = training_loader(train, plan, family)
-    validator = Validator(family, split("validation"), config.validation_samples, config.negatives)
-    at = Training(family, model, config.schedule(), loader, validator, job.unfinished,
-                  job.card.model_dump(mode="json"), processes).run(progress)
+    validator = Validator(family, PairExamples(split("validation"), decode, asking), config.validation_samples,
+                          config.negatives)
+    with trackers(config.track, job.root / TRACKS / job.card.model_id, processes.first) as followed:
+        at = Training(family, model, config.schedule(), loader, validator, job.unfinished,
+                      job.card.model_dump(mode="json"), processes, followed).run(progress)
     if processes.first:
-        _finish(job, wrapped.merge_and_unload() if wrapped else model, at)
+        _finish(job, wrapped.merge_and_unload() if wrapped else model, at, shots)
 
 
-def _finish(job: TrainingJob, model: Any, at: Progressing) -> None:
+def _finish(job: TrainingJob, model: Any, at: Progressing, shots: Shots) -> None:
     metrics = {"best_step": float(at.best_step), "last_step": float(at.step), "validation_loss": at.best_loss,
                "validation_accuracy": at.best_accuracy}
     metrics = {name: value for name, value in metrics.items() if value == value}
     card = job.card.model_copy(update={"metrics": metrics})
-    save_model(model, job.base, card, {CURVE_FILE: json.dumps(at.curve) + "\n"}, job.target)
+    extra = {CURVE_FILE: json.dumps(at.curve) + "\n"} | ({SHOTS_FILE: shots.dump()} if shots.count else {})
+    save_model(model, job.base, card, extra, job.target)
     shutil.rmtree(job.unfinished, ignore_errors=True)
 
 

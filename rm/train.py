@@ -44,6 +44,8 @@ def run(config: TrainConfig, warehouse: Warehouse) -> Receipt:
                              form=config.form, dataset=config.dataset, version=config.version,
                              dataset_hash=inputs["dataset"],
                              instructions=_instructions(config, warehouse), max_frames=config.max_frames,
+                             rationale=config.rationale if config.form == "pairwise" else "none",
+                             reason_tokens=config.reason_tokens, references=config.references,
                              code_version=code_version(), config=config.identity())
             start(TrainingJob(config=config, root=warehouse.root, base=base, card=card, target=target),
                   recorder.progress)

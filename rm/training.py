@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,9 @@ from rm.checkpoint import Checkpoint, load_checkpoint, newest, save_checkpoint
 from rm.families.family import Family, PictureFeatures
 from rm.features import FeatureCache
 from rm.forms import Form
-from rm.losses import Totals, totals, training_loss
+from rm.losses import Totals, Weights, totals, training_loss
 from rm.processes import Processes
+from rm.trackers import Tracker
 from rm.validation import Validator
 from warehouse.errors import TrainingError
 
@@ -33,17 +35,25 @@ _ADAPTED = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "dow
 
 @dataclass(frozen=True)
 class Schedule:
-    """Numbers of the loop; `patience` counts validations without a better loss, 0 = never stop early."""
+    """Numbers of the loop; `patience` counts validations without a better loss, 0 = never stop early.
+
+    `ema` is the decay of the average of the weights, reached over the first steps; 0 keeps none.
+    """
 
     steps: int
     learning_rate: float
     weight_decay: float
     warmup_steps: int
-    rationale_weight: float
+    weights: Weights
     validate_every: int
     patience: int
     accumulate: int = 1
     precision: str = "float32"
+    ema: float = 0.0
+
+    def decay(self, step: int) -> float:
+        """Share of the old average that step 1 .. steps keeps; small at first, when the start counts for nothing."""
+        return min(self.ema, (1 + step) / (10 + step))
 
     def rate(self, step: int) -> float:
         """Learning rate of step 1 .. steps: linear warm-up, then cosine to a tenth."""
@@ -83,16 +93,15 @@ class _Loss(nn.Module):
 
     def forward(self, batch: Any, over: Totals, features: list[PictureFeatures] | None) -> Tensor:
         with torch.autocast(self.model.device.type, torch.bfloat16, enabled=self._schedule.precision == "bf16"):
-            return training_loss(self._family, self.model, self._form, batch, self._schedule.rationale_weight, over,
-                                 features)
+            return training_loss(self._family, self.model, self._form, batch, self._schedule.weights, over, features)
 
 
 class Training:
     """One run over a loader, resumable from the checkpoints of `folder`; `model` learns in place."""
 
-    def __init__(self, family: Family, model: Any, schedule: Schedule, loader: Any, validator: Validator,
-                 folder: Path, about: Mapping[str, Any], processes: Processes) -> None:
-        self.model, self.schedule, self.processes = model, schedule, processes
+    def __init__(self, family: Family, model: Any, schedule: Schedule, loader: Any, validator: Validator, folder: Path,
+                 about: Mapping[str, Any], processes: Processes, trackers: Sequence[Tracker] = ()) -> None:
+        self.model, self.schedule, self.processes, self.trackers = model, schedule, processes, trackers
         self.loader, self.validator, self.folder, self.about = loader, validator, folder, about
         self.learning = {name: p for name, p in model.named_parameters() if p.requires_grad}
         self.optimiser = torch.optim.AdamW(self.learning.values(), lr=schedule.learning_rate,
@@ -101,6 +110,8 @@ class Training:
         self.features = None if moving else FeatureCache(family, model, alone=True)
         self.loss = processes.wrapped(_Loss(family, model, loader.dataset.asking.form, schedule))
         self.at, self.best = Progressing(), self._weights()
+        self.average = self._weights() if schedule.ema else {}
+        self._last_loss = math.nan
 
     def run(self, progress: Progress) -> Progressing:
         """Train to the last step or until validation stops it; the best weights are in the model afterwards."""
@@ -113,14 +124,20 @@ class Training:
         self.model.train()
         while self.at.step < self.schedule.steps and not self._waited_long():
             self._step(batches)
-            rate = (self.at.step - first) / (time.perf_counter() - clock)
-            progress(self.at.step, self.schedule.steps, f"loss {self.at.curve[-1][2]:.3f}, {rate:.2f} steps/s")
+            progress(self.at.step, self.schedule.steps, self._said(self.at.step - first, time.perf_counter() - clock))
             if self.at.step % self.schedule.validate_every == 0 or self.at.step == self.schedule.steps:
                 self._validate()
                 self._save()
         self._put(self.best)
         self.model.eval()
         return self.at
+
+    def _said(self, steps: int, seconds: float) -> str:
+        """What the progress bar shows: loss, accuracy of the last validation, samples a second."""
+        pairs = steps * self.schedule.accumulate * self.loader.batch_sampler.pairs
+        seen = [value for _, name, value in reversed(self.at.curve) if name == "validation/accuracy"][:1]
+        accuracy = f", accuracy {seen[0]:.3f}" if seen else ""
+        return f"loss {self._last_loss:.3f}{accuracy}, {pairs / seconds:.1f} samples/s"
 
     def _waited_long(self) -> bool:
         return 0 < self.schedule.patience <= self.at.waited
@@ -135,7 +152,20 @@ class Training:
             raise self._lost("loss", loss)
         nn.utils.clip_grad_norm_(self.learning.values(), 1.0)
         self.optimiser.step()
-        self.at.curve.append((self.at.step, "train/loss", loss))
+        self._keep_average()
+        self._last_loss = loss
+        self._put_down("train/loss", loss)
+
+    def _put_down(self, name: str, value: float) -> None:
+        self.at.curve.append((self.at.step, name, value))
+        for tracker in self.trackers:
+            tracker(self.at.step, name, value)
+
+    def _keep_average(self) -> None:
+        decay = self.schedule.decay(self.at.step)
+        with torch.no_grad():
+            for name, kept in self.average.items():
+                kept.lerp_(self.learning[name], 1.0 - decay)
 
     def _lost(self, name: str, value: float) -> TrainingError:
         return TrainingError(f"the {name} is {value} at step {self.at.step}", where=str(self.folder),
@@ -154,30 +184,40 @@ class Training:
         """In the first process only, which tells the others what to do next."""
         if self.processes.first:
             self.model.eval()
-            loss, accuracy, n = self.validator(self.model, self.features)
+            with self._averaged():
+                loss, accuracy, n = self.validator(self.model, self.features)
             self.model.train()
             self._note(loss, accuracy, n)
         self.at = self.processes.agreed(self.at)
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """The average of the weights in the model, where one is kept."""
+        now = self._weights() if self.average else {}
+        self._put(self.average)
+        yield
+        self._put(now)
 
     def _note(self, loss: float, accuracy: float, n: int) -> None:
         if n and not math.isfinite(loss):
             raise self._lost("validation loss", loss)
         if n:
-            self.at.curve += [(self.at.step, "validation/loss", loss), (self.at.step, "validation/accuracy", accuracy)]
+            self._put_down("validation/loss", loss)
+            self._put_down("validation/accuracy", accuracy)
         if n and loss >= self.at.best_loss:
             self.at.waited += 1
             return
         # Without a validation split the last weights are the best known.
         self.at.best_step, self.at.best_loss, self.at.best_accuracy, self.at.waited = self.at.step, loss, accuracy, 0
-        self.best = self._weights()
+        self.best = {name: kept.clone() for name, kept in self.average.items()} or self._weights()
 
     def _weights(self) -> dict[str, Tensor]:
         return {name: p.detach().clone() for name, p in self.learning.items()}
 
     def _put(self, values: Mapping[str, Tensor]) -> None:
         with torch.no_grad():
-            for name, parameter in self.learning.items():
-                parameter.copy_(values[name])
+            for name, value in values.items():
+                self.learning[name].copy_(value)
 
     def _save(self) -> None:
         if not self.processes.first:
@@ -185,14 +225,14 @@ class Training:
         state = {"at": vars(self.at), "optimiser": self.optimiser.state_dict(), "loader": self.loader.state_dict(),
                  "random": torch.get_rng_state(), "samples": self._fingerprints()}
         now = {name: p.detach() for name, p in self.learning.items()}
-        save_checkpoint(self.folder, self.at.step, Checkpoint(now, self.best, state), self.about)
+        save_checkpoint(self.folder, self.at.step, Checkpoint(now, self.best, self.average, state), self.about)
 
     def _resume(self, path: Path) -> None:
         found = load_checkpoint(path, self.model.device)
         if found.state["samples"] != self._fingerprints():
             raise TrainingError("the checkpoint was trained on other samples", where=str(path),
                                 hint="remove it to start again")
-        self.at, self.best = Progressing(**found.state["at"]), found.best
+        self.at, self.best, self.average = Progressing(**found.state["at"]), found.best, found.average
         self._put(found.learning)
         self.optimiser.load_state_dict(found.state["optimiser"])
         self.loader.load_state_dict(found.state["loader"])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from rm.examples import ANSWER
+from rm.bradley_terry import Ties
+from rm.examples import Rationale
+from rm.losses import Weights
 from rm.model_folder import DEFAULT_MAX_FRAMES
 from rm.training import Schedule
 from warehouse.stage import StageConfig
@@ -17,11 +19,20 @@ class TrainConfig(StageConfig):
 
     `form` is what is asked (forms.py): pairs, in the words of the shards, or single pictures, in the words of the
     pointwise instructions of `instruction_version`. A step takes `accumulate` batches of `batch_pairs` samples, each
-    as the form's two examples. `freeze_vision` leaves the vision tower as it is, and computes each picture's features
+    as the form's two examples.
+
+    Context: `rationale` says whether reasons are learned, before or after the verdict (of at most `reason_tokens` when
+    asked), `references` is the most of a sample's further references that are shown, `shots` the worked examples
+    before each question. Loss: `verdict_weight` and `rationale_weight` of the answer's parts; `ties` is how the
+    pointwise forms treat ties (bradley_terry.py); `weigh_votes` counts a pair as often as it was voted on; `ema` is the
+    decay of an average of the weights, which is then validated and kept (0: none).
+
+    `freeze_vision` leaves the vision tower as it is, and computes each picture's features
     once in the whole run. `recompute` trades time for memory (gradient checkpointing, Chen et al., arXiv 1604.06174).
     `negatives` is the share of samples met once more with a candidate that says nothing (attacks.LESSONS): the cure
     for a model that fails the gate (arXiv 2507.08794). Validation sees at most `validation_samples`. `processes` on
-    this machine share each batch; their number moves results by rounding only, so it names no model.
+    this machine share each batch; their number moves results by rounding only, so it names no model. `track` writes the
+    curves elsewhere too, under <warehouse>/tracks/<model id> (trackers.py).
     """
 
     name: str
@@ -40,7 +51,14 @@ class TrainConfig(StageConfig):
     warmup_steps: int = Field(default=20, ge=0)
     rationale_weight: float = Field(default=0.1, ge=0)
     negatives: float = Field(default=0.0, ge=0, le=1)
-    answer: str = ANSWER
+    rationale: Rationale = "verdict_first"
+    reason_tokens: int = Field(default=64, ge=1)
+    references: int = Field(default=0, ge=0)
+    shots: int = Field(default=0, ge=0)
+    verdict_weight: float = Field(default=1.0, ge=0)
+    ties: Ties = "soft"
+    weigh_votes: bool = False
+    ema: float = Field(default=0.0, ge=0, lt=1)
     lora_rank: int = Field(default=0, ge=0)
     freeze_vision: bool = False
     validate_every: int = Field(default=50, ge=1)
@@ -53,8 +71,19 @@ class TrainConfig(StageConfig):
     seed: int = 0
     device: str = Field(default="cpu", json_schema_extra={"place": True})
     processes: int = Field(default=1, ge=1, json_schema_extra={"place": True})
+    track: tuple[Literal["tensorboard", "wandb"], ...] = Field(default=(), json_schema_extra={"place": True})
+
+    @model_validator(mode="after")
+    def _context_of_pairs(self) -> TrainConfig:
+        if self.form != "pairwise" and (self.references or self.shots or self.rationale == "reason_first"):
+            raise ValueError("references, shots and reasons before the verdict belong to the form pairwise")
+        if self.form == "pairwise" and self.ties != "soft":
+            raise ValueError("ties are soft in the form pairwise: the verdict is between yes and no")
+        return self
 
     def schedule(self) -> Schedule:
         """The numbers that the loop needs."""
-        return Schedule(self.steps, self.learning_rate, self.weight_decay, self.warmup_steps, self.rationale_weight,
-                        self.validate_every, self.patience, self.accumulate, self.precision)
+        rationale_weight = 0.0 if self.rationale == "none" else self.rationale_weight
+        return Schedule(self.steps, self.learning_rate, self.weight_decay, self.warmup_steps,
+                        Weights(self.verdict_weight, rationale_weight, self.ties), self.validate_every,
+                        self.patience, self.accumulate, self.precision, self.ema)

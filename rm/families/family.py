@@ -162,8 +162,8 @@ class Family(ABC):
                     seen[key] = len(pictures)
                     pictures.append(resized(part.pixels[index], size))
                 features_of.append(seen[key])
-        rows = [(self._expand(tuple(self._layout(e.parts))), self._tokens(e.answer) if e.answer else ())
-                for e in examples]
+        rows = [(self._expand(tuple(self._layout(e.parts))), self._tokens(e.reason) if e.reason else (),
+                 self._tokens(e.answer) if e.answer else ()) for e in examples]
         return pad(rows, examples, pictures, list(seen), features_of)
 
     def _embed(self, model: Any, ids: Tensor, shown: Sequence[PictureFeatures]) -> dict[str, Any]:
@@ -197,6 +197,40 @@ class Family(ABC):
         """Logits [B, V] of the first answer token."""
         logits: Tensor = model.lm_head(self.verdict_states(model, batch, features))
         return logits
+
+    def reasoned_states(self, model: Any, batch: Batch, features: Sequence[PictureFeatures],
+                        limit: int) -> tuple[Tensor, list[str]]:
+        """States [B, width] from which the verdict is read after a reason in the model's own words, and the reasons.
+
+        Greedy; a row ends where the likeliest token is a verdict or the end of the turn, or after `limit` tokens.
+        """
+        from transformers import DynamicCache
+
+        count, device = len(batch.input_ids), model.device
+        ends = torch.tensor([*self.verdict.yes, *self.verdict.no, *self._tokens(self.end)[:1]], device=device)
+        cache, mask = DynamicCache(config=self.config.get_text_config()), batch.attention_mask.to(device)
+        inputs = self._embed(model, batch.input_ids.to(device), [features[i] for i in batch.features_of])
+        places = batch.position_ids.to(device)
+        rows, said = torch.arange(count, device=device), list[Tensor]()
+        reading = batch.verdict_index.to(device)
+        at = model.model.language_model(**inputs, attention_mask=mask, position_ids=self._positions(places),
+                                        past_key_values=cache, use_cache=True).last_hidden_state[rows, reading]
+        place = places[:, rows, reading].amax(0)
+        found, done = at.clone(), torch.zeros(count, dtype=torch.bool, device=device)
+        for step in range(limit + 1):
+            token = model.lm_head(at).argmax(-1)
+            ending = ~done & (torch.isin(token, ends) | (step == limit))
+            found[ending], done = at[ending], done | ending
+            if bool(done.all()):
+                break
+            said.append(torch.where(done, -1, token))
+            mask = torch.cat([mask, mask.new_ones(count, 1)], 1)
+            place = place + 1
+            at = model.model.language_model(
+                **self._embed(model, token[:, None], ()), attention_mask=mask, past_key_values=cache, use_cache=True,
+                position_ids=self._positions(place.expand(3, -1)[..., None])).last_hidden_state[:, 0]
+        texts = torch.stack(said, 1).tolist() if said else [[]] * count
+        return found, [self.tokenizer.decode([t for t in row if t >= 0]) for row in texts]
 
     def read_prefix(self, model: Any, batch: Batch, shared: int, features: Sequence[PictureFeatures]) -> Any:
         """Key/value cache of the first `shared` tokens, which all rows of the batch have in common."""

@@ -42,26 +42,32 @@ class Batch:
     verdict_index: Tensor
     labels: Tensor
     targets: Tensor
+    ties: Tensor
     weights: Tensor
 
 
-def pad(rows: Sequence[tuple[Row, Sequence[int]]], examples: Sequence[Example], pictures: list[Any],
-        keys: list[PictureKey], features_of: list[int]) -> Batch:
+Answered = tuple[Row, Sequence[int], Sequence[int]]
+"""A question's row, the tokens said before the verdict, and those from the verdict on."""
+
+
+def pad(rows: Sequence[Answered], examples: Sequence[Example], pictures: list[Any], keys: list[PictureKey],
+        features_of: list[int]) -> Batch:
     """One batch from each example's row and the tokens of its answer; labels are -100 outside answers."""
-    longest = max(len(row.ids) + len(answer) for row, answer in rows)
+    longest = max(len(row.ids) + len(reason) + len(answer) for row, reason, answer in rows)
     ids = np.zeros((len(rows), longest), np.int64)
     mask = np.zeros((len(rows), longest), np.int64)
     places = np.zeros((3, len(rows), longest), np.int64)
     labels = np.full((len(rows), longest), -100, np.int64)
-    for index, (row, answer) in enumerate(rows):
-        start, end = len(row.ids), len(row.ids) + len(answer)
+    for index, (row, reason, answer) in enumerate(rows):
+        said = [*reason, *answer]
+        start, end = len(row.ids), len(row.ids) + len(said)
         ids[index, :start] = row.ids
         mask[index, :end] = 1
         places[:, index, :start] = row.places
-        if answer:
-            ids[index, start:end] = labels[index, start:end] = answer
-            places[:, index, start:end] = row.places.max() + 1 + np.arange(len(answer))
+        if said:
+            ids[index, start:end] = labels[index, start:end] = said
+            places[:, index, start:end] = row.places.max() + 1 + np.arange(len(said))
     return Batch(torch.from_numpy(ids), torch.from_numpy(mask), torch.from_numpy(places), pictures, keys, features_of,
-                 torch.tensor([len(row.ids) - 1 for row, _ in rows]), torch.from_numpy(labels),
+                 torch.tensor([len(row.ids) + len(reason) - 1 for row, reason, _ in rows]), torch.from_numpy(labels),
                  torch.tensor([float("nan") if e.target is None else e.target for e in examples]),
-                 torch.tensor([e.weight for e in examples]))
+                 torch.tensor([e.tie for e in examples]), torch.tensor([e.weight for e in examples]))

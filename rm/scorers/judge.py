@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from rm.context import Frames, Part, Text, fill
+from rm.context import Context, Frames, Part, Text, fill
 from rm.instructions import read_instructions
 from rm.reward_model import PairItem, Scores, sampled
 from rm.scorers.http import post_json
@@ -51,8 +51,11 @@ class OpenAIJudge:
         template = item.instruction or self._templates.get((item.task, item.dimension))
         if template is None:
             raise ConfigError(f"no instruction for {item.task}/{item.dimension}", hint="add it to the instructions")
-        shown = [sampled(frames, self.max_frames) for frames in (item.reference, item.candidate)]
-        content = [piece for part in fill(template, item.prompt, *shown) for piece in _content(part)]
+        first, second, *further = (sampled(frames, self.max_frames)
+                                   for frames in (item.reference, item.candidate, *item.references))
+        condition = None if item.condition is None else sampled(item.condition, self.max_frames)
+        parts = fill(template, item.prompt, first, second, Context(condition, tuple(further)))
+        content = [piece for part in parts for piece in _content(part)]
         answer = post_json(f"{self.url}/chat/completions", {
             "model": self.model, "messages": [{"role": "user", "content": content}], "max_tokens": 1,
             "temperature": 0, "logprobs": True, "top_logprobs": 20}, self._headers, self._timeout_s)

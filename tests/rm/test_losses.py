@@ -12,7 +12,7 @@ from rm.context import Example, pairwise
 from rm.families import load_family
 from rm.families.family import Family
 from rm.forms import FORMS
-from rm.losses import rationale_loss, totals, training_loss
+from rm.losses import Weights, rationale_loss, totals, training_loss
 from tests.rm import world
 
 PAIRWISE = FORMS["pairwise"]
@@ -43,9 +43,9 @@ def test_weights_choose_the_examples(loaded: tuple[Family, Any]) -> None:
     pair = [_example(1, None, 1.0), _example(2, None, 0.0)]
     batch = family.encode([replace(pair[0], weight=3.0), replace(pair[1], weight=0.0)])
     with torch.no_grad():
-        weighted = float(training_loss(family, model, PAIRWISE, batch, 0.0, totals(batch)))
+        weighted = float(training_loss(family, model, PAIRWISE, batch, Weights(), totals(batch)))
         alone = family.encode(pair[:1])
-        assert weighted == pytest.approx(float(training_loss(family, model, PAIRWISE, alone, 0.0, totals(alone))))
+        assert weighted == pytest.approx(float(training_loss(family, model, PAIRWISE, alone, Weights(), totals(alone))))
 
 
 def test_rationale_loss_equals_transformers(loaded: tuple[Family, Any]) -> None:
@@ -69,7 +69,8 @@ def test_without_rationales_there_is_no_rationale_loss(loaded: tuple[Family, Any
     with torch.no_grad():
         states = family.hidden(model, batch)
         assert float(rationale_loss(model, states, batch)) == 0.0
-        losses = [float(training_loss(family, model, PAIRWISE, batch, weight, totals(batch))) for weight in (0.0, 5.0)]
+        losses = [float(training_loss(family, model, PAIRWISE, batch, Weights(1.0, weight), totals(batch)))
+                  for weight in (0.0, 5.0)]
         assert losses[0] == losses[1]
 
 
@@ -77,5 +78,5 @@ def test_answers_do_not_move_the_verdict(loaded: tuple[Family, Any]) -> None:
     family, model = loaded
     batches = [family.encode([_example(1, answer, 0.7)]) for answer in (None, "no cooler<|im_end|>")]
     with torch.no_grad():
-        losses = [float(training_loss(family, model, PAIRWISE, batch, 0.0, totals(batch))) for batch in batches]
+        losses = [float(training_loss(family, model, PAIRWISE, batch, Weights(), totals(batch))) for batch in batches]
     assert losses[0] == pytest.approx(losses[1], abs=1e-6)

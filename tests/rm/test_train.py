@@ -36,7 +36,8 @@ with open_warehouse(sys.argv[1]) as warehouse:
 
 def config(place: Place, **changes: object) -> train.TrainConfig:
     values = {"name": "bright", "base": str(place.base), "dataset": "bright", "version": 1, "steps": 30,
-              "batch_pairs": 8, "learning_rate": 2e-3, "warmup_steps": 5, "validate_every": 5, "patience": 0}
+              "batch_pairs": 8, "learning_rate": 2e-3, "warmup_steps": 5, "validate_every": 5, "patience": 0,
+              "ema": 0.5}
     return train.TrainConfig(**(values | changes))
 
 
@@ -157,7 +158,7 @@ def test_a_lost_run_stops_and_keeps_its_checkpoint(place: Place, tmp_path: Path)
 
 def test_a_checkpoint_never_runs_code(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    save_checkpoint(folder, 3, Checkpoint({"w": torch.ones(2)}, {"w": torch.zeros(2)}, {"at": 1}), {"dataset": "x"})
+    save_checkpoint(folder, 3, Checkpoint({"w": torch.ones(2)}, {"w": torch.zeros(2)}, {}, {"at": 1}), {"dataset": "x"})
     found = load_checkpoint(folder / "step-00000003", "cpu")
     assert found.state == {"at": 1} and float(found.learning["w"].sum()) == 2
     save_checkpoint(folder, 20, found, {})
