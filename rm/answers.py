@@ -1,42 +1,51 @@
-"""A model's answers to the samples of a split, in both orders, and what can be read off them.
+"""A model's answers to the samples of a split, in both orders, beside what people said about them.
 
-Accuracy counts questions whose consensus is no tie, with Wilson intervals; flip rate is the share of pairs whose two
-orders name different winners; two models are compared on the same pairs, resampling whole prompts.
+Left out on purpose: what can be read off them (measures.py), rows and pages (evaluate.py).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rm.bradley_terry import TIE_MARGIN
 from rm.loader import FrameCache
+from rm.nuisances import NUISANCES, nuisances
 from rm.reward_model import RewardModel, sigmoid
-from rm.statistics import Estimate, paired_bootstrap, wilson
-from rm.validation import TIE_MARGIN
-from warehouse.shards import ShardDataset
+from warehouse.shards import Sample, ShardDataset
 
 _BLOCK = 256
-MARGINS = ((0.0, 0.2, "close"), (0.2, 0.35, "clear"), (0.35, 0.51, "unanimous"))
+_NAMES = {"dimensions": "dimension", "tasks": "task", "sources": "source", "prompts": "prompt_id"}
 
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """P(image 2 wins) and the wanted one, [N, 2] for both orders of N samples, and what each is about."""
+    """P(image 2 wins) and the wanted one, [N, 2] for both orders of N samples, and what each is about.
+
+    `ties` [N] is the consensus's P(tie), `ceilings` [N] how often one vote agrees with the other votes (NaN where there
+    are no others), `leads` [N, 4] how far b's nuisances exceed a's.
+    """
 
     predicted: NDArray[np.float64]
     wanted: NDArray[np.float64]
+    ties: NDArray[np.float64]
+    ceilings: NDArray[np.float64]
+    leads: NDArray[np.float64]
     dimensions: tuple[str, ...]
     tasks: tuple[str, ...]
+    sources: tuple[str, ...]
     prompts: tuple[str, ...]
 
     def rows(self, chosen: NDArray[np.bool_]) -> Answers:
         """The samples where `chosen` [N] holds."""
         index = np.flatnonzero(chosen)
-        named = (tuple(names[i] for i in index) for names in (self.dimensions, self.tasks, self.prompts))
-        return Answers(self.predicted[index], self.wanted[index], *named)
+        held: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
+        kept: dict[str, Any] = {name: tuple(value[i] for i in index) if isinstance(value, tuple) else value[index]
+                                for name, value in held.items()}
+        return Answers(**kept)
 
     @property
     def decided(self) -> NDArray[np.bool_]:
@@ -49,71 +58,59 @@ class Answers:
         found: NDArray[np.bool_] = (self.predicted > 0.5) == (self.wanted > 0.5)
         return found
 
+    @property
+    def margins(self) -> NDArray[np.float64]:
+        """Log-odds [N] that b beats a, the mean of both orders."""
+        p = self.predicted.clip(1e-7, 1 - 1e-7)
+        odds = np.log(p) - np.log1p(-p)
+        found: NDArray[np.float64] = (odds[:, 0] - odds[:, 1]) / 2
+        return found
+
 
 def joined(parts: list[Answers]) -> Answers:
     """All samples of several splits."""
-    return Answers(np.concatenate([part.predicted for part in parts]), np.concatenate([part.wanted for part in parts]),
-                   *(tuple(name for part in parts for name in getattr(part, field))
-                     for field in ("dimensions", "tasks", "prompts")))
+    held = {each.name: [getattr(part, each.name) for part in parts] for each in fields(Answers)}
+    whole: dict[str, Any] = {name: sum(values, ()) if isinstance(values[0], tuple) else np.concatenate(values)
+                             for name, values in held.items()}
+    return Answers(**whole)
 
 
 def ask(model: RewardModel, dataset: ShardDataset, limit: int) -> Answers:
     """Both orders of the first `limit` samples, 0 = all."""
     count = min(len(dataset), limit or len(dataset))
-    decode = FrameCache(model.card.max_frames)
-    asking = model.asking
-    predicted, p_a = np.zeros((count, 2)), np.zeros(count)
+    decode, asking = FrameCache(model.card.max_frames), model.asking
+    predicted, leads = np.zeros((count, 2)), np.zeros((count, len(NUISANCES)))
     facts: list[dict[str, Any]] = []
     for start in range(0, count, _BLOCK):
         samples = [dataset[index] for index in range(start, min(start + _BLOCK, count))]
         examples = [example for sample in samples for example in asking.examples(sample, decode)]
         span = slice(start, start + len(samples))
         predicted[span] = sigmoid(model.form.both_orders(model.scores(examples)))
-        p_a[span] = [float(sample.facts["p_a"]) for sample in samples]
+        leads[span] = [_lead(sample, decode) for sample in samples]
         facts += [sample.facts for sample in samples]
-    named = (tuple(str(each[name]) for each in facts) for name in ("dimension", "task", "prompt_id"))
-    return Answers(predicted, np.stack([1 - p_a, p_a], axis=1), *named)
+    p_a = np.array([float(each["p_a"]) for each in facts])
+    return Answers(predicted, np.stack([1 - p_a, p_a], axis=1).reshape(count, 2),
+                   np.array([float(each["p_tie"]) for each in facts]), np.array([ceiling(each) for each in facts]),
+                   leads, **{name: tuple(str(each[fact]) for each in facts) for name, fact in _NAMES.items()})
 
 
-def accuracy(answers: Answers) -> dict[str, Any]:
-    """Share of decided questions answered as the consensus, {value, n, ci_low, ci_high}; n counts pairs.
+def _lead(sample: Sample, decode: FrameCache) -> NDArray[np.float64]:
+    a, b = (nuisances(decode(str(sample.facts[f"media_{side}"]), data), len(data))
+            for side, data in (("a", sample.a), ("b", sample.b)))
+    return b - a
 
-    The two orders of a pair are not independent: each pair counts once, half where only one order is right.
+
+def ceiling(facts: dict[str, Any]) -> float:
+    """How often one vote of a pair sides with the majority of its other votes, an even split counting half.
+
+    Votes for neither side say nothing about a side and are left out; NaN with fewer than two others.
     """
-    chosen = answers.right[answers.decided]
-    return wilson(float(chosen.mean(axis=1).sum()) if len(chosen) else 0.0, len(chosen)).as_json()
+    a, b = int(facts["n_a"]), int(facts["n_b"])
+    if a + b < 2:
+        return float("nan")
+    found = a * _sided(a - 1, b) + b * _sided(b - 1, a)
+    return found / (a + b)
 
 
-def flip_rate(answers: Answers) -> float | None:
-    """Share of pairs whose two orders disagree about the winner; None for nothing."""
-    if not len(answers.predicted):
-        return None
-    return float(np.mean((answers.predicted[:, 0] > 0.5) == (answers.predicted[:, 1] > 0.5)))
-
-
-def one_annotator(answers: Answers) -> float | None:
-    """How often one vote agrees with the consensus it is part of: a ceiling to compare with; None for nothing."""
-    shares = answers.wanted[answers.decided].max(axis=1, initial=0.0)
-    return float(shares.mean()) if len(shares) else None
-
-
-def slices(split: str, answers: Answers) -> dict[str, dict[str, Any]]:
-    """Accuracy of a split as a whole, by dimension, task, margin of the consensus, and order (image 1 = a first)."""
-    found = {split: accuracy(answers)}
-    for kind, names in (("dimension", answers.dimensions), ("task", answers.tasks)):
-        for name in sorted(set(names)):
-            found[f"{split}/{kind}={name}"] = accuracy(answers.rows(np.array(names) == name))
-    margin = np.abs(answers.wanted[:, 0] - 0.5)
-    for low, high, name in MARGINS:
-        found[f"{split}/margin={name}"] = accuracy(answers.rows((margin >= low) & (margin < high)))
-    for order in (0, 1):
-        right = answers.right[answers.decided, order]
-        found[f"{split}/order={order + 1}"] = wilson(float(right.sum()), len(right)).as_json()
-    return found
-
-
-def compared(ours: Answers, theirs: Answers) -> Estimate:
-    """Accuracy of `ours` minus that of `theirs` on the same decided pairs; whole prompts resampled, n counts them."""
-    chosen = ours.decided
-    prompts = [prompt for prompt, counted in zip(ours.prompts, chosen, strict=True) if counted]
-    return paired_bootstrap(theirs.right[chosen].mean(axis=1), ours.right[chosen].mean(axis=1), prompts)
+def _sided(with_it: int, against: int) -> float:
+    return 0.5 if with_it == against else float(with_it > against)

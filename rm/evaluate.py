@@ -1,70 +1,89 @@
 """Stage `evaluate-reward-model`: how well a model agrees with the consensus of a dataset version's splits.
 
-Every sample is asked in both orders (answers.py); expected calibration error is against soft labels. With `against`,
-a second model answers the same questions and the difference is tested; with `page`, all of it becomes one HTML file.
+Every sample is asked in both orders (answers.py), what is read off is in measures.py. With `against`, a second model
+answers the same questions and the difference is tested. With `page`, all of it becomes one HTML file and one of JSON.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pydantic import Field
 
-from rm.answers import Answers, accuracy, ask, compared, flip_rate, joined, one_annotator, slices
+from rm.answers import Answers, ask, joined
 from rm.evaluation_page import page
+from rm.measures import (
+    accuracy,
+    accuracy_with_ties,
+    annotator_ceiling,
+    compared,
+    flip_rate,
+    nuisance_correlations,
+    slices,
+    tie_threshold,
+)
 from rm.reward_model import RewardModel, load_reward_model
 from rm.statistics import calibration_error, reliability
 from rm.train import dataset_hash
 from warehouse import Warehouse
+from warehouse.errors import InvalidInputError
 from warehouse.hashing import content_id
 from warehouse.records import Row
-from warehouse.shards import open_split
+from warehouse.shards import ShardDataset, open_split
 from warehouse.stage import Receipt, Recorder, StageConfig, run_stage
+
+_NUMBERS = ("flip_rate", "ece", "spread", "levels", "annotator_ceiling", "tie_threshold")
 
 
 class EvaluateConfig(StageConfig):
-    """A model and the splits of a version to judge it on; `limit` samples a split, 0 = all.
+    """A model and the splits of a version to judge it on; `limit` samples a split, 0 = all; empty `tasks` take all.
 
     `dimensions` are asked about; empty takes those that the model was trained on (all for a model that was not).
-    `against` is a second model, `page` where to write the HTML page.
+    `tie_split` is where the threshold for ties is chosen, `against` a second model, `page` where to write the HTML
+    page, with the same in JSON beside it.
     """
 
     model_id: str
     dataset: str
     version: int
-    splits: tuple[str, ...] = ("test", "ood")
+    splits: tuple[str, ...] = Field(default=("test", "ood"), min_length=1)
+    tasks: tuple[str, ...] = ()
     dimensions: tuple[str, ...] = ()
+    tie_split: str = "validation"
     limit: int = Field(default=0, ge=0)
     against: str = ""
-    page: Path | None = None
+    page: Path | None = Field(default=None, json_schema_extra={"place": True})
 
 
 def run(config: EvaluateConfig, warehouse: Warehouse) -> Receipt:
-    """Outputs accuracy {split: interval}, flip_rate, ece, spread, levels; rows in evaluations, slices included."""
+    """Outputs: accuracy and accuracy_with_ties {split: interval}, parts, and numbers over all; rows in evaluations.
+
+    Raises InvalidInputError where no split has a sample to ask.
+    """
     inputs = {"model": config.model_id, "dataset": dataset_hash(warehouse, config.dataset, config.version)}
 
     def body(recorder: Recorder) -> None:
         model = load_reward_model(warehouse, config.model_id)
-        dimensions = config.dimensions or _learned(model)
-        answers = _asked(warehouse, config, model, dimensions)
+        asked = config.model_copy(update={"dimensions": config.dimensions or _learned(model)})
+        answers = _asked(warehouse, asked, model, config.splits)
         recorder.count("read", sum(len(item.predicted) for item in answers.values()))
-        parts = {name: value for split, item in answers.items() for name, value in slices(split, item).items()}
-        warehouse.merge("evaluations", [_row(config, name, value) for name, value in parts.items()],
-                        run_id=recorder.run_id)
-        found = {"accuracy": {split: accuracy(item) for split, item in answers.items()},
-                 **_overall(list(answers.values()))}
+        found = _found(answers, _tie_threshold(warehouse, asked, model))
         if config.against:
-            other = _asked(warehouse, config, load_reward_model(warehouse, config.against), dimensions)
+            other = _asked(warehouse, asked, load_reward_model(warehouse, config.against), config.splits)
             found["difference"] = {split: compared(answers[split], other[split]).as_json() for split in answers}
+        warehouse.merge("evaluations", [_row(config, *row) for row in _measured(found)], run_id=recorder.run_id)
+        recorder.output("title", _title(config, model))
         for name, value in found.items():
             recorder.output(name, value)
-        if config.page:
-            config.page.parent.mkdir(parents=True, exist_ok=True)
-            config.page.write_text(page(_title(config, model), parts, found), encoding="utf-8")
 
-    return run_stage("evaluate-reward-model", config, warehouse, inputs, body)
+    receipt = run_stage("evaluate-reward-model", config, warehouse, inputs, body)
+    if config.page:
+        _write(config.page, receipt.outputs)
+    return receipt
 
 
 def _learned(model: RewardModel) -> tuple[str, ...]:
@@ -72,11 +91,31 @@ def _learned(model: RewardModel) -> tuple[str, ...]:
     return tuple(sorted({dimension for templates in model.card.instructions.values() for dimension in templates}))
 
 
-def _asked(warehouse: Warehouse, config: EvaluateConfig, model: RewardModel, dimensions: tuple[str, ...]
-           ) -> dict[str, Answers]:
-    splits = {name: open_split(warehouse.root, config.dataset, config.version, name, dimensions=dimensions)
-              for name in config.splits}
-    return {name: ask(model, split, config.limit) for name, split in splits.items()}
+def _write(path: Path, found: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page(str(found["title"]), found), encoding="utf-8")
+    path.with_suffix(".json").write_text(json.dumps(dict(found), indent=1) + "\n", encoding="utf-8")
+
+
+def _split(warehouse: Warehouse, config: EvaluateConfig, split: str) -> ShardDataset:
+    return open_split(warehouse.root, config.dataset, config.version, split, tasks=config.tasks,
+                      dimensions=config.dimensions)
+
+
+def _asked(warehouse: Warehouse, config: EvaluateConfig, model: RewardModel,
+           splits: tuple[str, ...]) -> dict[str, Answers]:
+    opened = {split: _split(warehouse, config, split) for split in splits}
+    if not any(len(dataset) for dataset in opened.values()):
+        kept = ", ".join((*config.tasks, *config.dimensions))
+        raise InvalidInputError(f"no sample in {', '.join(splits)}{f' of {kept}' if kept else ''}",
+                                where=f"{config.dataset}@{config.version}",
+                                hint="see what it has: rewarddance dataset show")
+    return {split: ask(model, dataset, config.limit) for split, dataset in opened.items()}
+
+
+def _tie_threshold(warehouse: Warehouse, config: EvaluateConfig, model: RewardModel) -> float | None:
+    """Chosen on another split, so that it is no merit of the splits that are judged; None where that one is empty."""
+    return tie_threshold(ask(model, _split(warehouse, config, config.tie_split), config.limit))
 
 
 def _title(config: EvaluateConfig, model: RewardModel) -> str:
@@ -84,18 +123,33 @@ def _title(config: EvaluateConfig, model: RewardModel) -> str:
     return f"{model.card.name or config.model_id}{beside} on {config.dataset}@{config.version}"
 
 
-def _overall(answers: list[Answers]) -> dict[str, Any]:
-    everything = joined(answers)
+def _found(answers: Mapping[str, Answers], threshold: float | None) -> dict[str, Any]:
+    everything = joined(list(answers.values()))
     predicted, wanted = everything.predicted.ravel(), everything.wanted.ravel()
-    if not len(predicted):
-        return {"flip_rate": None, "ece": None, "spread": None, "levels": 0, "one_annotator": None, "reliability": []}
-    return {"flip_rate": flip_rate(everything), "ece": calibration_error(predicted, wanted),
-            "spread": float(predicted.std()), "levels": len(np.unique(predicted.round(4))),
-            "one_annotator": one_annotator(everything),
-            "reliability": [vars(each) for each in reliability(predicted, wanted)]}
+    return {"accuracy": {split: accuracy(item) for split, item in answers.items()},
+            "accuracy_with_ties": {split: accuracy_with_ties(item, threshold) for split, item in answers.items()},
+            "tie_threshold": threshold, "flip_rate": flip_rate(everything),
+            "ece": calibration_error(predicted, wanted), "spread": float(predicted.std()),
+            "levels": len(np.unique(predicted.round(4))), "annotator_ceiling": annotator_ceiling(everything),
+            "nuisances": nuisance_correlations(everything),
+            "reliability": [vars(each) for each in reliability(predicted, wanted)],
+            "parts": {name: value for split, item in answers.items() for name, value in slices(split, item).items()}}
 
 
-def _row(config: EvaluateConfig, name: str, value: dict[str, Any]) -> Row:
+def _measured(found: Mapping[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    """(slice, metric, value and interval) of all that was found."""
+    rows = [(part, "accuracy", value) for part, value in found["parts"].items()]
+    rows += [(split, "accuracy_with_ties", value) for split, value in found["accuracy_with_ties"].items()]
+    n = sum(value["n"] for value in found["accuracy"].values())
+    alone = {**{name: found[name] for name in _NUMBERS},
+             **{f"nuisance_{name}": value for name, value in found["nuisances"].items()}}
+    return rows + [("all", name, {"value": value, "n": n, "ci_low": None, "ci_high": None})
+                   for name, value in alone.items() if value is not None]
+
+
+def _row(config: EvaluateConfig, part: str, metric: str, value: dict[str, Any]) -> Row:
     dataset = f"{config.dataset}@{config.version}"
-    return {"evaluation_id": content_id("evaluation", config.model_id, dataset, config.limit, name),
-            "model_id": config.model_id, "dataset": dataset, "slice": name, "metric": "accuracy", **value}
+    # What is said over all splits depends on which they are; a split's own numbers do not.
+    asked = (*config.tasks, *config.dimensions, *(config.splits if part == "all" else ()))
+    return {"evaluation_id": content_id("evaluation", config.model_id, dataset, config.limit, *asked, part, metric),
+            "model_id": config.model_id, "dataset": dataset, "slice": part, "metric": metric, **value}

@@ -16,16 +16,33 @@ td,th{text-align:left;padding:.25rem .6rem;border-bottom:1px solid #e4e7eb}td.n{
 _SIDE, _EDGE = 320, 36
 
 
-def page(title: str, parts: Mapping[str, Mapping[str, Any]], found: Mapping[str, Any]) -> str:
-    """HTML of the parts' accuracies {name: interval} and of what the stage found."""
-    blocks = [f"<h1>{escape(title)}</h1>", f"<p>{_summary(found)}</p>", "<h2>Accuracy</h2>", _accuracies(parts)]
+def page(title: str, found: Mapping[str, Any]) -> str:
+    """HTML of what the stage found, as its outputs name it."""
+    blocks = [f"<h1>{escape(title)}</h1>", f"<p>{_summary(found)}</p>", "<h2>Accuracy</h2>",
+              _accuracies(found["parts"]), _ties(found)]
     if found.get("difference"):
         blocks += ["<h2>Against the other model</h2>", _differences(found["difference"])]
     blocks += ["<h2>Reliability</h2>", "<p class=muted>What the model says against what people say; the area of a "
                "point is its share of the answers, the diagonal is perfect calibration.</p>",
-               reliability_plot(found["reliability"])]
+               reliability_plot(found["reliability"]), "<h2>What it should not look at</h2>", _nuisances(found)]
     return (f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(title)}</title>"
             f"<style>{_STYLE}</style><body>{''.join(blocks)}</body></html>\n")
+
+
+def _ties(found: Mapping[str, Any]) -> str:
+    if found["tie_threshold"] is None:
+        return "<p class=muted>No other split to choose a threshold for ties on.</p>"
+    rows = {f"{split}, ties counted": value for split, value in found["accuracy_with_ties"].items()}
+    return (f"<p class=muted>Ties counted as an answer of their own: said where the log-odds are within "
+            f"{found['tie_threshold']:.2f}, chosen on the validation split.</p>{_accuracies(rows)}")
+
+
+def _nuisances(found: Mapping[str, Any]) -> str:
+    rows = "".join(f"<tr><td>{name.replace('_', ' ')}<td class=n>{value:+.2f}"
+                   for name, value in found["nuisances"].items())
+    return ("<p class=muted>Spearman's correlation of the margin with what b has more of than a. People may like some "
+            "of it too: compare with another model rather than with zero.</p>"
+            f"<table><tr><th>nuisance<th>correlation{rows}</table>")
 
 
 def _percent(value: float | None) -> str:
@@ -34,8 +51,8 @@ def _percent(value: float | None) -> str:
 
 def _summary(found: Mapping[str, Any]) -> str:
     return (f"Flips when the places are swapped: {_percent(found['flip_rate'])}. Expected calibration error: "
-            f"{_percent(found['ece'])}. {found['levels']} distinct score levels. One annotator agrees with the "
-            f"consensus in {_percent(found['one_annotator'])} of the pairs.")
+            f"{_percent(found['ece'])}. Spread of scores: {found['spread']:.3f}, {found['levels']} distinct levels. "
+            f"Ceiling: one annotator agrees with the others in {_percent(found['annotator_ceiling'])} of the pairs.")
 
 
 def _accuracies(parts: Mapping[str, Mapping[str, Any]]) -> str:

@@ -16,6 +16,7 @@ from rm import standalone_scorer
 from rm.families import load_family
 from rm.model_folder import ModelCard, find_model, read_card
 from rm.promotion import gate_verdict
+from rm.shots import SHOTS_FILE
 from warehouse import Warehouse
 from warehouse.errors import ConfigError, ConflictError
 
@@ -28,6 +29,9 @@ def export(warehouse: Warehouse, model: str, target: Path) -> ModelCard:
     card = read_card(folder)
     if card.form != "pairwise":
         raise ConfigError(f"a {card.form} model cannot be exported", hint="the stand-alone scorer asks pairs")
+    if card.rationale == "reason_first" or card.references or (folder / SHOTS_FILE).is_file():
+        raise ConfigError("the stand-alone scorer asks with one reference, the verdict first and no worked examples",
+                          where=card.model_id, hint="export a model trained so")
     if target.exists() and any(target.iterdir()):
         raise ConflictError("the folder is not empty", where=str(target), hint="choose another folder")
     part = target.with_name(f".part-{target.name}")

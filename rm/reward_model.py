@@ -38,7 +38,7 @@ _Batches = Iterator[tuple[list[int], Batch, list[PictureFeatures]]]
 class PairItem:
     """One question: does `candidate` beat `reference` for this prompt? `instruction` None takes the model's own.
 
-    `condition` is the picture that an edit or a clip starts from; `references` are further ones, best first.
+    `condition` is the picture that an edit or a clip starts from; `further` are references besides, best first.
     """
 
     prompt: str
@@ -48,7 +48,7 @@ class PairItem:
     dimension: str
     instruction: str | None = None
     condition: Frames | None = None
-    references: tuple[Frames, ...] = ()
+    further: tuple[Frames, ...] = ()
 
 
 def frames_of(data: bytes, max_frames: int | None = None, name: str = "") -> Frames:
@@ -98,7 +98,7 @@ class RewardModel:
         examples: list[Example] = []
         for item in items:
             template = self._template(item.task, item.dimension, item.instruction)
-            context = self._context(item.task, item.dimension, template, item.condition, item.references, shown)
+            context = self._context(item.task, item.dimension, template, item.condition, item.further, shown)
             examples += self.form.questions(template, item.prompt, self._shown(item.reference, shown),
                                             self._shown(item.candidate, shown), context)
         return sigmoid(self.form.answered(self.scores(examples, batch)))
@@ -120,13 +120,13 @@ class RewardModel:
 
     def score_group(self, prompt: str, reference: Frames, candidates: Sequence[Frames], task: str, dimension: str,
                     instruction: str | None = None, batch: int = 64, condition: Frames | None = None,
-                    references: tuple[Frames, ...] = ()) -> Scores:
+                    further: tuple[Frames, ...] = ()) -> Scores:
         """P(candidate beats reference) of each candidate, [N]; within 1e-4 of `score_pairs`, and cheaper."""
         template = self._template(task, dimension, instruction)
         reference = sampled(reference, self.card.max_frames)
         shown: dict[int, Frames] = {}
         cut = [self._shown(candidate, shown) for candidate in candidates]
-        context = self._context(task, dimension, template, condition, references, shown)
+        context = self._context(task, dimension, template, condition, further, shown)
         if not self.form.asks_pairs:
             found = self.scores([Example(fill(template, prompt, e, None, context)) for e in (reference, *cut)], batch)
             return sigmoid(found[1:] - found[0])
@@ -198,14 +198,14 @@ class RewardModel:
         return self.card.instruction(task, dimension) if instruction is None else instruction
 
     def _context(self, task: str, dimension: str, template: str, condition: Frames | None,
-                 references: tuple[Frames, ...], shown: dict[int, Frames]) -> Context:
+                 further: tuple[Frames, ...], shown: dict[int, Frames]) -> Context:
         """What is shown besides, as much of it as the model was trained with."""
         place = (task, dimension, template)
         if place not in self._worked:
             self._worked[place] = self._shots.parts(*place)
         start = None if condition is None else self._shown(condition, shown)
-        further = tuple(self._shown(each, shown) for each in references[:self.card.references])
-        return Context(start, further, self._worked[place])
+        references = tuple(self._shown(each, shown) for each in further[:self.card.references])
+        return Context(start, references, self._worked[place])
 
     def _shown(self, frames: Frames, seen: dict[int, Frames]) -> Frames:
         """Cut to the model's number of frames; one object per clip, so that its pictures stay one."""

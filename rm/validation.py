@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from rm.bradley_terry import TIE_MARGIN
 from rm.context import Example
 from rm.families.family import Family
 from rm.features import FeatureCache
 from rm.loader import PairExamples
 from warehouse.shards.order import epoch_order
-
-TIE_MARGIN = 0.05
 
 
 class Validator:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from pipelines.cli import evaluate
 from pipelines.cli.options import DEFAULT_WAREHOUSE, Json, WarehouseUrl, stage_command
 
 app = typer.Typer(no_args_is_help=True)
@@ -16,12 +17,7 @@ app.command("train")(
         "Train a reward model. Example: rewarddance rm train --set base=MODEL --set dataset=first --set version=1",
     )
 )
-app.command("eval")(
-    stage_command(
-        "rm.evaluate:EvaluateConfig",
-        "Evaluate a reward model. Example: rewarddance rm eval --set model_id=ID --set dataset=first --set version=1",
-    )
-)
+app.command("eval")(evaluate.evaluate)
 app.command("gate")(
     stage_command(
         "rm.gate:GateConfig",

@@ -58,10 +58,10 @@ def reward_model_curves(warehouse: Warehouse, model_id: str) -> list[dict[str, s
 
 
 def evaluations(warehouse: Warehouse, model_id: str) -> list[dict[str, Any]]:
-    """Everything measured of a model: on what, metric, value and interval; slices by order, task and margin are not."""
+    """Everything measured of a model: on what, metric, value, interval; no slices by order, task, source and margin."""
     rows = warehouse.rows("SELECT dataset, slice, metric, value, n, ci_low, ci_high FROM evaluations "
                           "WHERE model_id = ? ORDER BY dataset, metric, slice", [model_id])
-    shown = [row for row in rows if not any(name in row["slice"] for name in ("order=", "task=", "margin="))]
+    shown = [row for row in rows if not any(name in row["slice"] for name in ("order=", "task=", "source=", "margin="))]
     return [row | {"on": _readable(row["dataset"], row["slice"])} for row in shown]
 
 

@@ -42,10 +42,10 @@ class Plan:
     folder: Path
     minutes: float
     seeds: int = 3
-    steps: int = 200
-    batch_pairs: int = 16
+    steps: int = 150
+    batch_pairs: int = 8
     learning_rate: float = 3e-4
-    pairs: int = 800
+    pairs: int = 300
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,9 +99,9 @@ def measure(table: PaperTable, plan: Plan, warehouse: Warehouse, tell: Tell) -> 
 def _one(arm: Arm, seed: int, plan: Plan, warehouse: Warehouse) -> dict[str, Answers]:
     """The answers of one arm's model of a seed, by "ID" and "OOD"."""
     # One name for all: an arm that stands in several tables is trained once.
-    options = {"name": "reproduce", "base": str(base_of(MAIN_SIZE)), "tasks": ("t2i",), "validation_samples": 128,
+    options = {"name": "reproduce", "base": str(base_of(MAIN_SIZE)), "tasks": ("t2i",), "validation_samples": 64,
                "dataset": plan.dataset, "version": plan.version, "steps": plan.steps, "batch_pairs": plan.batch_pairs,
-               "learning_rate": plan.learning_rate, "validate_every": max(1, plan.steps // 4), "patience": 0,
+               "learning_rate": plan.learning_rate, "validate_every": max(1, plan.steps // 2), "patience": 0,
                "seed": seed, **arm.changes}
     model_id = str(train(TrainConfig.model_validate(options), warehouse).outputs["model_id"])
     return {name: _asked(model_id, split, plan, warehouse) for name, split in SPLITS.items()}

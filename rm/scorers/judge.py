@@ -52,7 +52,7 @@ class OpenAIJudge:
         if template is None:
             raise ConfigError(f"no instruction for {item.task}/{item.dimension}", hint="add it to the instructions")
         first, second, *further = (sampled(frames, self.max_frames)
-                                   for frames in (item.reference, item.candidate, *item.references))
+                                   for frames in (item.reference, item.candidate, *item.further))
         condition = None if item.condition is None else sampled(item.condition, self.max_frames)
         parts = fill(template, item.prompt, first, second, Context(condition, tuple(further)))
         content = [piece for part in parts for piece in _content(part)]

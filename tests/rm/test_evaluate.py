@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,8 +8,9 @@ import numpy as np
 import pytest
 
 from rm import evaluate, gate, train
-from rm.answers import Answers, compared, flip_rate, one_annotator
+from rm.answers import Answers
 from rm.attacks import ATTACKS, LESSONS, attacked
+from rm.measures import compared, flip_rate
 from rm.reward_model import PairItem, Scores, sigmoid
 from rm.statistics import bootstrap_mean, calibration_error, paired_bootstrap, reliability, wilson
 from tests.rm import world
@@ -56,9 +58,14 @@ def test_evaluation_sees_what_was_learned(trained: tuple[Place, str]) -> None:
     assert not evaluate.run(config, place.warehouse).changed
 
 
+def answered(predicted: np.ndarray, wanted: np.ndarray, prompts: tuple[str, ...], ties: float = 0.0) -> Answers:
+    n, named = len(prompts), {name: ("x",) * len(prompts) for name in ("dimensions", "tasks", "sources")}
+    return Answers(predicted, wanted, np.full(n, ties), np.full(n, np.nan), np.zeros((n, 4)), **named, prompts=prompts)
+
+
 def test_flip_rate_counts_what_changes_its_mind() -> None:
     predicted = np.array([[0.9, 0.1], [0.9, 0.8], [0.2, 0.3], [0.4, 0.6]])
-    answers = Answers(predicted, predicted, ("overall",) * 4, ("t2i",) * 4, ("p",) * 4)
+    answers = answered(predicted, predicted, ("p",) * 4)
     assert flip_rate(answers) == 0.5
 
 
@@ -70,12 +77,12 @@ def test_comparison_counts_prompts_and_sees_a_difference() -> None:
 
     def answers(share: float) -> Answers:
         right = rng.random(200) < share
-        return Answers(np.where(right[:, None], wanted, 1 - wanted), wanted, ("o",) * 200, ("t",) * 200, prompts)
+        return answered(np.where(right[:, None], wanted, 1 - wanted), wanted, prompts)
 
     good, same = answers(0.9), answers(0.6)
     found = compared(good, same)
     assert found.n == 50 and found.ci_low > 0.1 and found.value == pytest.approx(0.3, abs=0.1)
-    assert compared(good, good).value == 0.0 and one_annotator(good) == pytest.approx(0.9)
+    assert compared(good, good).value == 0.0
 
 
 def test_reliability_bins_agree_with_the_calibration_error() -> None:
@@ -93,11 +100,15 @@ def test_the_page_holds_every_part(trained: tuple[Place, str], tmp_path: Path) -
     file = tmp_path / "pages" / "evaluation.html"
     config = evaluate.EvaluateConfig(model_id=model_id, dataset="bright", version=1, against=str(place.base), page=file)
     found = evaluate.run(config, place.warehouse).outputs
-    assert found["difference"]["test"]["n"] > 0 and found["reliability"] and 0.5 < found["one_annotator"] <= 1
+    assert found["difference"]["test"]["n"] > 0 and found["reliability"] and found["levels"] > 10
     text = file.read_text()
-    for part in ("test/margin=unanimous", "ood/task=t2i", "test/order=2", "reliability plot", "Against the other"):
+    for part in ("test/margin=unanimous", "ood/task=t2i", "ood/source=test", "test/order=2", "reliability plot",
+                 "Against the other", "test, ties counted", "sharpness"):
         assert part in text
     assert "<script" not in text and "http" not in text and "nan %" not in text
+    assert json.loads(file.with_suffix(".json").read_text())["accuracy"] == found["accuracy"]
+    file.unlink()
+    assert not evaluate.run(config, place.warehouse).changed and file.read_text() == text
 
 
 def test_gate_fails_a_model_that_likes_white(trained: tuple[Place, str]) -> None:
