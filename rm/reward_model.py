@@ -118,25 +118,31 @@ class RewardModel:
             return self.family.reasoned_states(self.model, encoded, features, self.card.reason_tokens)[0]
         return self.family.verdict_states(self.model, encoded, features)
 
-    def score_group(self, prompt: str, reference: Frames, candidates: Sequence[Frames], task: str, dimension: str,
-                    instruction: str | None = None, batch: int = 64, condition: Frames | None = None,
+    def score_group(self, prompt: str, references: Sequence[Frames], candidates: Sequence[Frames], task: str,
+                    dimension: str, instruction: str | None = None, batch: int = 64, condition: Frames | None = None,
                     further: tuple[Frames, ...] = ()) -> Scores:
-        """P(candidate beats reference) of each candidate, [N]; within 1e-4 of `score_pairs`, and cheaper."""
+        """P(candidate beats reference) [K, N] of N candidates against each of K references, in the orders given.
+
+        Within 1e-4 of `score_pairs`, and cheaper: what the candidates share is read once a reference, and each
+        picture is encoded once.
+        """
         template = self._template(task, dimension, instruction)
-        reference = sampled(reference, self.card.max_frames)
         shown: dict[int, Frames] = {}
-        cut = [self._shown(candidate, shown) for candidate in candidates]
+        cut, met = ([self._shown(each, shown) for each in frames] for frames in (candidates, references))
         context = self._context(task, dimension, template, condition, further, shown)
         if not self.form.asks_pairs:
-            found = self.scores([Example(fill(template, prompt, e, None, context)) for e in (reference, *cut)], batch)
-            return sigmoid(found[1:] - found[0])
+            asked = [Example(fill(template, prompt, each, None, context)) for each in (*met, *cut)]
+            rewards = self.scores(asked, batch)
+            return sigmoid(rewards[None, len(met):] - rewards[:len(met), None])
         if self.card.rationale == "reason_first":
-            asked = [pairwise(template, prompt, reference, candidate, context=context) for candidate in cut]
-            return sigmoid(self.scores(asked, batch))
-        return sigmoid(self._after_prefix(template, prompt, reference, cut, batch, context))
+            asked = [pairwise(template, prompt, reference, each, context=context) for reference in met for each in cut]
+            return sigmoid(self.scores(asked, batch).reshape(len(met), len(cut)))
+        features = FeatureCache(self.family, self.model)
+        found = [self._after_prefix(template, prompt, reference, cut, batch, context, features) for reference in met]
+        return sigmoid(np.stack(found) if found else np.zeros((0, len(cut)), np.float32))
 
     def _after_prefix(self, template: str, prompt: str, reference: Frames, candidates: Sequence[Frames],
-                      batch: int, context: Context) -> Scores:
+                      batch: int, context: Context, known: FeatureCache) -> Scores:
         """Log-odds of each candidate; what stands before image 2 is read once."""
         examples = [pairwise(template, prompt, reference, candidate, context=context) for candidate in candidates]
         found = np.zeros(len(examples), np.float32)
@@ -144,7 +150,7 @@ class RewardModel:
         shared = self.family.length(before, tail=False)
         cache: Any = None
         with torch.inference_mode():
-            for indices, encoded, features in self._batches(examples, batch):
+            for indices, encoded, features in self._batches(examples, batch, known):
                 if cache is None:
                     cache = self.family.read_prefix(self.model, encoded, shared, features)
                 states = self.family.verdict_states_after(self.model, encoded, shared, cache, features)
@@ -211,11 +217,11 @@ class RewardModel:
         """Cut to the model's number of frames; one object per clip, so that its pictures stay one."""
         return seen.setdefault(id(frames.pixels), sampled(frames, self.card.max_frames))
 
-    def _batches(self, examples: Sequence[Example], size: int) -> _Batches:
+    def _batches(self, examples: Sequence[Example], size: int, known: FeatureCache | None = None) -> _Batches:
         """Batches by length; image features once per distinct picture."""
         lengths = [self.family.length(example.parts) for example in examples]
         order = sorted(range(len(examples)), key=lambda index: lengths[index])
-        features = FeatureCache(self.family, self.model)
+        features = known or FeatureCache(self.family, self.model)
         for start in range(0, len(examples), size):
             chunk = order[start:start + size]
             encoded = self.family.encode([examples[i] for i in chunk])

@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli import evaluate
+from pipelines.cli import evaluate, serve
 from pipelines.cli.options import DEFAULT_WAREHOUSE, Json, WarehouseUrl, stage_command
 
 app = typer.Typer(no_args_is_help=True)
+app.command()(serve.serve)
 app.command("train")(
     stage_command(
         "rm.train:TrainConfig",

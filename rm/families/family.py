@@ -149,7 +149,7 @@ class Family(ABC):
         return len(self._expand(tuple(self._layout(parts, tail))).ids)
 
     def encode(self, examples: Sequence[Example]) -> Batch:
-        """One batch from examples; raises InvalidInputError where there is none."""
+        """One batch from examples; raises InvalidInputError where there is none, or one is longer than the context."""
         if not examples:
             raise InvalidInputError("an empty batch")
         pictures: list[Any] = []
@@ -164,7 +164,14 @@ class Family(ABC):
                 features_of.append(seen[key])
         rows = [(self._expand(tuple(self._layout(e.parts))), self._tokens(e.reason) if e.reason else (),
                  self._tokens(e.answer) if e.answer else ()) for e in examples]
+        self._check_length(max(sum(len(part) for part in (row.ids, *more)) for row, *more in rows))
         return pad(rows, examples, pictures, list(seen), features_of)
+
+    def _check_length(self, tokens: int) -> None:
+        most = getattr(self.config.get_text_config(), "max_position_embeddings", None)
+        if most and tokens > most:
+            raise InvalidInputError(f"a question of {tokens} tokens, the model reads at most {most}",
+                                    hint="shorten the prompt, or show smaller pictures or fewer frames")
 
     def _embed(self, model: Any, ids: Tensor, shown: Sequence[PictureFeatures]) -> dict[str, Any]:
         """Embeddings with image features in their places; `shown` in reading order."""

@@ -21,9 +21,18 @@ LONGEST_WAIT_S = 30.0
 
 def post_json(url: str, body: Mapping[str, Any], headers: Mapping[str, str], timeout_s: float) -> Any:
     """The JSON answer; raises ConfigError for a refusal, BackendError once patience is at its end."""
+    return _asked(url, json.dumps(body).encode(), {"Content-Type": "application/json", **headers}, timeout_s)
+
+
+def get_json(url: str, headers: Mapping[str, str], timeout_s: float) -> Any:
+    """As `post_json`, without a body."""
+    return _asked(url, None, headers, timeout_s)
+
+
+def _asked(url: str, data: bytes | None, headers: Mapping[str, str], timeout_s: float) -> Any:
     if not url.startswith(("http://", "https://")):
         raise ConfigError(f"not an HTTP address: {url!r}")
-    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json", **headers})
+    request = urllib.request.Request(url, data, dict(headers))
     said = ""
     for attempt in range(ATTEMPTS):
         wait_s = 0.2 * 2**attempt

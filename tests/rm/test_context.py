@@ -160,7 +160,8 @@ def test_a_model_with_shots_shows_them_when_it_scores(place: Place) -> None:
     model = trained(place, shots=2, ema=0.9, weigh_votes=True)
     reference, candidates = world.frames(1), [world.frames(n) for n in (2, 3)]
     plain = model.score_pairs([PairItem("a red circle", reference, c, "t2i", "overall") for c in candidates])
-    assert model.score_group("a red circle", reference, candidates, "t2i", "overall") == pytest.approx(plain, abs=1e-4)
+    group = model.score_group("a red circle", [reference], candidates, "t2i", "overall")
+    assert group[0] == pytest.approx(plain, abs=1e-4)
     bare = RewardModel(model.family, model.model, model.card)
     assert np.abs(bare.score_pairs([PairItem("a red circle", reference, candidates[0], "t2i", "overall")])
                   - plain[:1]).max() > 1e-4
@@ -176,7 +177,7 @@ def test_a_model_that_reasons_first(place: Place) -> None:
              for n, prompt in ((2, "a red circle"), (3, "two large blue squares left of a green cross"))]
     together, alone = model.score_pairs(items), np.concatenate([model.score_pairs([item]) for item in items])
     assert together == pytest.approx(alone, abs=1e-4)
-    group = model.score_group("a red circle", world.frames(1), [world.frames(2)], "t2i", "overall")
+    group = model.score_group("a red circle", [world.frames(1)], [world.frames(2)], "t2i", "overall")[0]
     assert group == pytest.approx(together[:1], abs=1e-4)
     with pytest.raises(ConfigError, match="no gradient"):
         model.reward(["x"], [world.frames(1)], torch.rand(1, 1, 32, 32, 3), "t2i", "overall")

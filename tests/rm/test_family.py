@@ -94,7 +94,7 @@ def test_shared_prefix_equals_plain_scores(loaded: Loaded) -> None:
     folder, _, _ = loaded
     model = load_reward_model(folder.parent, str(folder))
     reference, candidates = world.frames(1, 2), [world.frames(n, 2) for n in (2, 3, 4)]
-    group = model.score_group("a red circle", reference, candidates, "t2v", "overall", TEMPLATE)
+    group = model.score_group("a red circle", [reference], candidates, "t2v", "overall", TEMPLATE)[0]
     plain = model.score_pairs([PairItem("a red circle", reference, c, "t2v", "overall", TEMPLATE) for c in candidates])
     assert np.abs(group - plain).max() < 1e-4 and np.ptp(plain) > 1e-3
 

@@ -73,7 +73,8 @@ def test_all_ways_to_ask_agree(trained: tuple[str, RewardModel]) -> None:
     pixels = (pixels * 255).round() / 255
     candidates = [Frames((each.numpy() * 255).round().astype(np.uint8)) for each in pixels]
     plain = model.score_pairs([PairItem("a red circle", reference, c, "t2i", "overall") for c in candidates])
-    assert model.score_group("a red circle", reference, candidates, "t2i", "overall") == pytest.approx(plain, abs=1e-4)
+    group = model.score_group("a red circle", [reference], candidates, "t2i", "overall")
+    assert group[0] == pytest.approx(plain, abs=1e-4)
     moving = pixels.clone().requires_grad_()
     rewards = model.reward(["a red circle"] * 3, [reference] * 3, moving, "t2i", "overall")
     assert rewards.detach().numpy() == pytest.approx(plain, abs=1e-4)

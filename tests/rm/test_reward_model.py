@@ -53,7 +53,7 @@ def test_shared_prefix_equals_plain_scores(model: RewardModel, frames: int, coun
                                            template: str) -> None:
     reference = world.frames(7, frames, side)
     candidates = [world.frames(20 + index, frames, side) for index in range(count)]
-    group = model.score_group("a red circle", reference, candidates, "t2i", "overall", template, batch)
+    group = model.score_group("a red circle", [reference], candidates, "t2i", "overall", template, batch)[0]
     plain = model.score_pairs([PairItem("a red circle", reference, candidate, "t2i", "overall", template)
                                for candidate in candidates])
     assert np.abs(group - plain).max() < TOLERANCE
@@ -62,8 +62,17 @@ def test_shared_prefix_equals_plain_scores(model: RewardModel, frames: int, coun
 def test_a_group_of_candidates_of_different_length(model: RewardModel) -> None:
     reference = world.frames(7)
     candidates = [world.frames(30, 4), world.frames(31, 1), world.frames(32, 2), reference]
-    group = model.score_group("a red circle", reference, candidates, "t2i", "overall", world.TEMPLATE)
+    group = model.score_group("a red circle", [reference], candidates, "t2i", "overall", world.TEMPLATE)[0]
     assert np.abs(group - alone(model, [item(reference, candidate) for candidate in candidates])).max() < TOLERANCE
+
+
+def test_a_group_against_several_references(model: RewardModel) -> None:
+    """Each against each, in order."""
+    references, candidates = [world.frames(7), world.frames(8)], [world.frames(20 + n) for n in range(5)]
+    group = model.score_group("a red circle", references, candidates, "t2i", "overall", world.TEMPLATE, batch=3)
+    plain = [[float(alone(model, [item(reference, each)])[0]) for each in candidates] for reference in references]
+    assert group.shape == (2, 5) and np.abs(group - np.array(plain)).max() < TOLERANCE
+    assert model.score_group("x", references, [], "t2i", "overall", world.TEMPLATE).shape == (2, 0)
 
 
 def test_each_picture_is_encoded_once(model: RewardModel) -> None:
