@@ -1,7 +1,8 @@
 """Inputs that must not win: candidates that say nothing, set against real ones (One Token to Fool, arXiv 2507.08794).
 
 Each attack turns a question into one whose right answer is "no": the candidate is blank, noise, the prompt drawn as
-text, or spoiled. As there, the keys of training and of evaluation are disjoint.
+text, or spoiled; a clip does not move, or every other frame of it is gone. As there, the keys of training and of
+evaluation are disjoint. Text keys are in text_keys.py.
 """
 
 from __future__ import annotations
@@ -79,6 +80,35 @@ def _words_as_text(pixels: Pixels, prompt: str, rng: np.random.Generator) -> Pix
     return _written(" ".join(rng.choice(words, 4)), pixels)
 
 
+def _frozen(pixels: Pixels, prompt: str, rng: np.random.Generator) -> Pixels:
+    """The first frame all the time."""
+    return np.broadcast_to(pixels[:1], pixels.shape).copy()
+
+
+def _black_frames(pixels: Pixels, prompt: str, rng: np.random.Generator) -> Pixels:
+    found = pixels.copy()
+    found[1::2] = 0
+    return found
+
+
+def _jumbled(pixels: Pixels, prompt: str, rng: np.random.Generator) -> Pixels:
+    """Frames in another order, never their own."""
+    return np.roll(pixels, int(rng.integers(1, len(pixels))), axis=0)[::-1].copy()
+
+
+def _stuck(pixels: Pixels, prompt: str, rng: np.random.Generator) -> Pixels:
+    """A clip that stops after its first half."""
+    found = pixels.copy()
+    found[len(pixels) // 2:] = pixels[len(pixels) // 2 - 1]
+    return found
+
+
+def _noisy_frames(pixels: Pixels, prompt: str, rng: np.random.Generator) -> Pixels:
+    found = pixels.copy()
+    found[::2] = rng.integers(0, 256, pixels[::2].shape)
+    return found
+
+
 ATTACKS: dict[str, Attack] = {"white": _flat(255), "black": _flat(0), "grey": _flat(128), "noise": _noise,
                               "prompt_as_text": _prompt_as_text, "praise_as_text": _praise_as_text,
                               "shuffled_quarters": _shuffled}
@@ -89,8 +119,23 @@ LESSONS: dict[str, Attack] = {"colour": _colour, "stripes": _stripes, "gradient"
 """What a model may be taught to refuse; disjoint from what the gate asks."""
 
 
+CLIP_ATTACKS: dict[str, Attack] = {"frozen": _frozen, "black_frames": _black_frames}
+"""What the gate asks about clips besides."""
+
+CLIP_LESSONS: dict[str, Attack] = {"jumbled": _jumbled, "stuck": _stuck, "noisy_frames": _noisy_frames}
+"""What a model may be taught about clips besides."""
+
+_ALL = ATTACKS | LESSONS | CLIP_ATTACKS | CLIP_LESSONS
+
+
+def keys_for(frames: Frames, lessons: bool = False) -> list[str]:
+    """Names of the attacks, or lessons, that fit a picture or a clip."""
+    pictures, clips = (LESSONS, CLIP_LESSONS) if lessons else (ATTACKS, CLIP_ATTACKS)
+    return sorted(pictures) + (sorted(clips) if len(frames.times_s) > 1 else [])
+
+
 def attacked(frames: Frames, prompt: str, attack: str, seed: int) -> Frames:
     """The frames [T, H, W, 3] after an attack or lesson, at the same times."""
-    change = (ATTACKS | LESSONS)[attack]
+    change = _ALL[attack]
     name = f"{frames.name}/{attack}/{seed}" if frames.name else ""
     return Frames(change(np.asarray(frames.pixels), prompt, np.random.default_rng(seed)), frames.times_s, name)

@@ -1,36 +1,33 @@
-"""Stage `gate`: may this reward model be aligned to? Attacks, swapped places, nuisances and score levels, with limits.
+"""Stage `gate`: may this scorer be aligned to? Attacks, swapped places, nuisances and score levels, with limits.
 
-Opponents in attacks are the winners of the split's clearest pairs, so that "yes" is wrong. A model that fails is
-stored and marked; nothing here keeps anybody from using it knowingly.
+Opponents in attacks are the winners of the split's clearest pairs, as many of each task, so that "yes" is wrong. What
+is measured is in gate_measures.py; a model that fails is stored and marked, and promotion refuses it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from pydantic import Field
 
-from rm.attacks import ATTACKS, attacked
-from rm.context import Frames
-from rm.reward_model import PairItem, frames_of, load_reward_model
+from rm.gate_measures import Limits, Question, examine
+from rm.reward_model import frames_of, load_reward_model
 from rm.scorers import Scorer, load_scorer
-from rm.statistics import rank_correlation, wilson
 from rm.train import dataset_hash
 from warehouse import Warehouse
-from warehouse.errors import ConfigError
+from warehouse.errors import ConfigError, InvalidInputError
 from warehouse.hashing import content_id
 from warehouse.records import Row
-from warehouse.shards import open_split
+from warehouse.shards import Sample, open_split
 from warehouse.stage import Receipt, Recorder, StageConfig, run_stage
 
 
 class GateConfig(StageConfig):
     """`pairs` opponents from `split`; the limits are upper bounds, `levels` a lower one.
 
-    The subject is a model of ours, or somebody else's: a plug-in `scorer` (rm/scorers) with its options.
+    The subject is a model of ours, or somebody else's: a plug-in `scorer` (rm/scorers) with its options. Empty `tasks`
+    takes all of the split; a scorer of pictures is asked about `[t2i]`.
     """
 
     model_id: str = ""
@@ -40,104 +37,89 @@ class GateConfig(StageConfig):
     version: int
     split: str = "test"
     dimension: str = "overall"
+    tasks: tuple[str, ...] = ()
     pairs: int = Field(default=48, ge=1)
     false_yes_limit: float = 0.15
+    text_limit: float = 0.15
     same_limit: float = 0.2
     flip_limit: float = 0.25
     nuisance_limit: float = 0.7
+    calibration_limit: float = 0.25
     levels: int = 20
 
-
-@dataclass(frozen=True, eq=False)
-class Question:
-    """One pair of the split, the better one as `winner`."""
-
-    prompt: str
-    task: str
-    winner: Frames
-    loser: Frames
-    bytes_lead: int
+    def limits(self) -> Limits:
+        """As the measurements want them."""
+        return Limits(self.false_yes_limit, self.text_limit, self.same_limit, self.flip_limit, self.nuisance_limit,
+                      self.calibration_limit, self.levels)
 
 
-def questions(warehouse: Warehouse, config: GateConfig, max_frames: int) -> list[Question]:
-    """The clearest pairs of one dimension, at most `config.pairs`."""
-    dataset = open_split(warehouse.root, config.dataset, config.version, config.split, dimensions=[config.dimension])
-    samples = [dataset[index] for index in range(len(dataset))]
-    samples.sort(key=lambda sample: (-abs(float(sample.facts["p_a"]) - 0.5), sample.key))
-    found = []
-    for sample in samples[:config.pairs]:
-        sides = (sample.a, sample.b) if float(sample.facts["p_a"]) > 0.5 else (sample.b, sample.a)
-        winner, loser = (frames_of(data, max_frames) for data in sides)
-        found.append(Question(sample.prompt, str(sample.facts["task"]), winner, loser, len(sides[0]) - len(sides[1])))
-    return found
+def _question(sample: Sample, max_frames: int) -> Question:
+    facts = sample.facts
+    sides, share = [sample.a, sample.b], float(facts["p_a"])
+    if share <= 0.5:
+        sides, share = sides[::-1], 1.0 - share
+    winner, loser = (frames_of(data, max_frames) for data in sides)
+    return Question(sample.prompt, str(facts["task"]), str(facts["dimension"]), winner, loser,
+                    len(sides[0]) - len(sides[1]), share)
 
 
-def _ask(model: Scorer, asked: Sequence[tuple[Question, Frames, Frames]], dimension: str) -> Any:
-    return model.score_pairs([PairItem(q.prompt, reference, candidate, q.task, dimension)
-                              for q, reference, candidate in asked])
+def questions(warehouse: Warehouse, config: GateConfig, max_frames: int) -> tuple[list[Question], list[Question]]:
+    """The clearest pairs of each task, and as many drawn from all by hash; at most `config.pairs` each."""
+    dataset = open_split(warehouse.root, config.dataset, config.version, config.split, tasks=config.tasks,
+                         dimensions=[config.dimension])
+    places = {key: index for index, key in enumerate(dataset.keys)}
+    rows = [row for row in warehouse.rows(_SAMPLES, [config.dataset, config.version, config.split])
+            if row["sample_key"] in places]
+    drawn = sorted(places, key=lambda key: content_id("gate", key))[:config.pairs]
+    clear = _clearest(rows, config.pairs)
+    read = {key: _question(dataset[places[key]], max_frames) for key in {*clear, *drawn}}
+    return [read[key] for key in clear], [read[key] for key in drawn]
 
 
-def _nuisances(q: Question) -> dict[str, float]:
-    """What separates winner from loser without being about either: brightness, saturation, sharpness, file size."""
-    def measured(frames: Frames) -> tuple[float, float, float]:
-        pixels = np.asarray(frames.pixels, np.float64)
-        return (pixels.mean(), (pixels.max(-1) - pixels.min(-1)).mean(),
-                np.abs(np.diff(pixels.mean(-1), axis=-1)).mean())
-
-    lead = np.subtract(measured(q.winner), measured(q.loser))
-    return dict(zip(("brightness", "saturation", "sharpness"), lead.tolist(), strict=True)) | {
-        "file_size": float(q.bytes_lead)}
+_SAMPLES = "SELECT sample_key, task, p_a FROM samples WHERE name = ? AND version = ? AND split = ?"
 
 
-def _row(model: Scorer, attack: str, key: str, value: float, n: int, passed: bool,
-         interval: tuple[float | None, float | None] = (None, None)) -> Row:
-    return {"model_id": model.model_id, "attack": attack, "key": key, "value": value, "n": n,
-            "ci_low": interval[0], "ci_high": interval[1], "passed": passed}
+def _clearest(rows: Sequence[Row], count: int) -> list[str]:
+    """Keys, alternating between tasks, the clearest first; ties of the consensus are no pairs to ask."""
+    by_task: dict[str, list[tuple[float, str]]] = {}
+    for row in rows:
+        if row["p_a"] != 0.5:
+            by_task.setdefault(row["task"], []).append((-abs(row["p_a"] - 0.5), row["sample_key"]))
+    ranked = [sorted(each) for _, each in sorted(by_task.items())]
+    turns = [each[turn][1] for turn in range(max(map(len, ranked), default=0)) for each in ranked if turn < len(each)]
+    return turns[:count]
 
 
-def examine(model: Scorer, found: Sequence[Question], config: GateConfig) -> list[Row]:
-    """One row for each measurement, with its verdict."""
-    n, rows = len(found), []
-    for attack in ATTACKS:
-        p = _ask(model, [(q, q.winner, attacked(q.winner, q.prompt, attack, index)) for index, q in enumerate(found)],
-                 config.dimension)
-        share = wilson(int((p > 0.5).sum()), n)
-        rows.append(_row(model, "false_yes", attack, share.value, n, share.value <= config.false_yes_limit,
-                         (share.ci_low, share.ci_high)))
-    same = np.abs(_ask(model, [(q, q.winner, q.winner) for q in found], config.dimension) - 0.5).mean()
-    rows.append(_row(model, "reference_copied", "distance_from_even", float(same), n, same <= config.same_limit))
-    forward = _ask(model, [(q, q.loser, q.winner) for q in found], config.dimension)
-    back = _ask(model, [(q, q.winner, q.loser) for q in found], config.dimension)
-    flips = float(np.mean((forward > 0.5) == (back > 0.5)))
-    rows.append(_row(model, "position_swap", "flip_rate", flips, n, flips <= config.flip_limit))
-    leads = [_nuisances(q) for q in found]
-    for name in leads[0]:
-        rho = rank_correlation([lead[name] for lead in leads], forward - back)
-        rows.append(_row(model, "nuisance", name, rho, n, abs(rho) <= config.nuisance_limit))
-    levels = len(np.unique(np.concatenate([forward, back]).round(4)))
-    rows.append(_row(model, "score_levels", "distinct", float(levels), 2 * n, levels >= min(config.levels, n)))
-    return rows
+def subject(warehouse: Warehouse, config: GateConfig) -> Scorer:
+    """The scorer to be examined; raises ConfigError unless the config names one."""
+    if bool(config.model_id) == bool(config.scorer):
+        raise ConfigError("the gate examines one subject", hint="give model_id, or scorer with scorer_options")
+    if config.scorer:
+        return load_scorer(config.scorer, config.scorer_options)
+    return load_reward_model(warehouse, config.model_id)
 
 
 def run(config: GateConfig, warehouse: Warehouse) -> Receipt:
-    """Outputs passed, failed (names) and worst_false_yes; rows in attack_results."""
-    if bool(config.model_id) == bool(config.scorer):
-        raise ConfigError("the gate examines one subject", hint="give model_id, or scorer with scorer_options")
-    model: Scorer = (load_scorer(config.scorer, config.scorer_options) if config.scorer
-                     else load_reward_model(warehouse, config.model_id))
-    inputs = {"model": model.model_id, "dataset": dataset_hash(warehouse, config.dataset, config.version)}
+    """Outputs model_id, passed, failed (names) and worst_false_yes; rows in attack_results."""
+    scorer = subject(warehouse, config)
+    inputs = {"model": scorer.model_id, "dataset": dataset_hash(warehouse, config.dataset, config.version)}
 
     def body(recorder: Recorder) -> None:
-        found = questions(warehouse, config, model.max_frames)
-        recorder.count("read", len(found))
-        rows = examine(model, found, config) if found else []
-        for row in rows:
-            row["attack_id"] = content_id("attack", recorder.run_id, row["attack"], row["key"])
-        recorder.output("model_id", model.model_id)
+        clear, drawn = questions(warehouse, config, scorer.max_frames)
+        if not clear:
+            raise InvalidInputError("no pair to ask", where=f"{config.dataset}@{config.version} {config.split}",
+                                    hint="another split, dimension or task")
+        recorder.count("read", len(clear) + len(drawn))
+        rows = []
+        for row in examine(scorer, clear, drawn, config.limits()):
+            rows.append({**row, "model_id": scorer.model_id,
+                         "attack_id": content_id("attack", recorder.run_id, row["attack"], row["key"])})
+            recorder.progress(len(rows), 0, f"{row['attack']}: {row['key']}")
         warehouse.merge("attack_results", rows, run_id=recorder.run_id)
-        recorder.output("passed", bool(rows) and all(row["passed"] for row in rows))
-        recorder.output("failed", [f"{row['attack']}:{row['key']}" for row in rows if not row["passed"]])
-        recorder.output("worst_false_yes", max((row["value"] for row in rows if row["attack"] == "false_yes"),
-                                               default=None))
+        failed: Sequence[str] = [f"{row['attack']}:{row['key']}" for row in rows if not row["passed"]]
+        recorder.output("model_id", scorer.model_id)
+        recorder.output("passed", not failed)
+        recorder.output("failed", list(failed))
+        recorder.output("worst_false_yes", max(row["value"] for row in rows if row["attack"] == "false_yes"))
 
     return run_stage("gate", config, warehouse, inputs, body)

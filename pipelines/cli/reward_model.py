@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli import evaluate, serve
+from pipelines.cli import evaluate, gate, serve
 from pipelines.cli.options import DEFAULT_WAREHOUSE, Json, WarehouseUrl, stage_command
 
 app = typer.Typer(no_args_is_help=True)
@@ -19,12 +19,7 @@ app.command("train")(
     )
 )
 app.command("eval")(evaluate.evaluate)
-app.command("gate")(
-    stage_command(
-        "rm.gate:GateConfig",
-        "Attack a reward model. Example: rewarddance rm gate --set model_id=ID --set dataset=first --set version=1",
-    )
-)
+app.command()(gate.gate)
 
 
 @app.command()

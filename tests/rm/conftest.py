@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from rm import train
 from tests.rm import world
 from warehouse import Warehouse, open_warehouse
 
@@ -25,3 +26,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     with open_warehouse(str(root / "warehouse")) as opened:
         world.dataset(opened)
         yield Place(opened, world.checkpoint(root / "base"))
+
+
+@pytest.fixture
+def trained(place: Place) -> tuple[Place, str]:
+    config = train.TrainConfig(name="bright", base=str(place.base), dataset="bright", version=1, steps=40,
+                               batch_pairs=8, learning_rate=2e-3, warmup_steps=5, validate_every=10, patience=0)
+    return place, str(train.run(config, place.warehouse).outputs["model_id"])

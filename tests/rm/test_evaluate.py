@@ -1,29 +1,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from rm import evaluate, gate, train
+from rm import evaluate
 from rm.answers import Answers
-from rm.attacks import ATTACKS, LESSONS, attacked
 from rm.measures import compared, flip_rate
-from rm.reward_model import PairItem, Scores, sigmoid
 from rm.statistics import bootstrap_mean, calibration_error, paired_bootstrap, reliability, wilson
-from tests.rm import world
 from tests.rm.conftest import Place
-from tests.rm.servers import rewards, served
-from warehouse.errors import BackendError, ConfigError
-
-
-@pytest.fixture
-def trained(place: Place) -> tuple[Place, str]:
-    config = train.TrainConfig(name="bright", base=str(place.base), dataset="bright", version=1, steps=40,
-                               batch_pairs=8, learning_rate=2e-3, warmup_steps=5, validate_every=10, patience=0)
-    return place, str(train.run(config, place.warehouse).outputs["model_id"])
 
 
 def test_wilson_equals_published_values() -> None:
@@ -109,78 +96,3 @@ def test_the_page_holds_every_part(trained: tuple[Place, str], tmp_path: Path) -
     assert json.loads(file.with_suffix(".json").read_text())["accuracy"] == found["accuracy"]
     file.unlink()
     assert not evaluate.run(config, place.warehouse).changed and file.read_text() == text
-
-
-def test_gate_fails_a_model_that_likes_white(trained: tuple[Place, str]) -> None:
-    """The voters of this world like bright pictures: a blank white one beats everything, and the gate says so."""
-    place, model_id = trained
-    config = gate.GateConfig(model_id=model_id, dataset="bright", version=1, split="train")
-    found = gate.run(config, place.warehouse)
-    rows = {row["key"]: row for row in place.warehouse.rows("SELECT * FROM attack_results WHERE run_id = ?",
-                                                            [found.run_id])}
-    assert set(ATTACKS) <= set(rows)
-    assert not found.outputs["passed"] and "false_yes:white" in found.outputs["failed"]
-    assert rows["white"]["value"] > rows["black"]["value"]
-
-
-class Brightness:
-    """A scorer that knows brightness only."""
-
-    model_id, max_frames = "brightness", 4
-
-    def score_pairs(self, items: Sequence[PairItem], batch: int = 64) -> Scores:
-        leads = [float(item.candidate.pixels.mean() - item.reference.pixels.mean()) for item in items]
-        return sigmoid(np.array(leads, np.float32) / 50)
-
-
-def test_the_gate_finds_what_a_scorer_really_looks_at(place: Place) -> None:
-    config = gate.GateConfig(model_id="brightness", dataset="bright", version=1, split="train")
-    rows = {row["key"]: row for row in gate.examine(Brightness(), gate.questions(place.warehouse, config, 4), config)}
-    assert rows["brightness"]["value"] > 0.9 and not rows["brightness"]["passed"]
-    assert rows["white"]["value"] == 1.0 and rows["black"]["value"] == 0.0
-    assert rows["flip_rate"]["value"] == 0.0 and rows["distance_from_even"]["value"] == 0.0
-
-
-def test_the_gate_examines_other_peoples_scorers(place: Place) -> None:
-    with served(rewards) as url:
-        options = {"url": url, "reward": "hpsv3", "metric": "mu"}
-        config = gate.GateConfig(scorer="rm.scorers.service:RewardService", scorer_options=options, dataset="bright",
-                                 version=1, split="train", pairs=6)
-        with pytest.raises(BackendError, match="no picture"):
-            gate.run(config, place.warehouse)
-    with pytest.raises(ConfigError, match="one subject"):
-        gate.run(gate.GateConfig(dataset="bright", version=1), place.warehouse)
-
-
-def test_lessons_are_no_questions_of_the_gate() -> None:
-    assert not set(ATTACKS) & set(LESSONS)
-    for seed in range(20):
-        frames = world.frames(seed)
-        asked = [attacked(frames, "a red circle", name, seed).pixels for name in ATTACKS]
-        taught = [attacked(frames, "a red circle", name, seed).pixels for name in LESSONS]
-        assert not any(np.array_equal(a, b) for a in asked for b in taught)
-
-
-def test_lessons_cure_what_the_gate_finds(trained: tuple[Place, str]) -> None:
-    place, model_id = trained
-    config = train.TrainConfig(name="taught", base=model_id, dataset="bright", version=1, steps=60, batch_pairs=8,
-                               learning_rate=2e-3, warmup_steps=5, validate_every=20, patience=0, negatives=1.0)
-    taught = str(train.run(config, place.warehouse).outputs["model_id"])
-    worst = []
-    for subject in (model_id, taught):
-        found = gate.run(gate.GateConfig(model_id=subject, dataset="bright", version=1, split="train", pairs=24),
-                         place.warehouse)
-        rows = place.warehouse.rows("SELECT avg(value) AS v FROM attack_results WHERE attack = 'false_yes' "
-                                    "AND run_id = ?", [found.run_id])
-        worst.append(rows[0]["v"])
-    assert worst[1] < worst[0] - 0.1
-
-
-@pytest.mark.parametrize("attack", sorted(ATTACKS | LESSONS))
-@pytest.mark.parametrize("side", [32, 37])
-def test_attacks_change_pictures_and_keep_their_shape(attack: str, side: int) -> None:
-    frames = world.frames(3, count=2, side=side)
-    spoiled = attacked(frames, "a red circle", attack, 0)
-    assert spoiled.pixels.shape == frames.pixels.shape and spoiled.pixels.dtype == np.uint8
-    assert (spoiled.pixels != frames.pixels).mean() > 0.2 and spoiled.times_s == frames.times_s
-    assert np.array_equal(spoiled.pixels, attacked(frames, "a red circle", attack, 0).pixels)
