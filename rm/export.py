@@ -1,7 +1,8 @@
 """A reward model as a folder for others: merged safetensors, a model card, and a scorer in one file.
 
-The folder is a checkpoint that transformers loads; scorer.py needs torch and transformers and nothing of this project
-(a test compares its scores with ours), README.md says what it learned from and how it was judged.
+The folder is a checkpoint that transformers loads; scorer.py needs torch, transformers and Pillow and nothing
+of this project (tests compare its scores with ours, and run it where nothing else is installed), README.md says what it
+learned from and how it was judged.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def model_card(warehouse: Warehouse, card: ModelCard) -> str:
         f"- asked: {'; '.join(tasks)}", f"- attack gate: **{verdict}**",
         f"- code {card.code_version}, config `{json.dumps(card.config, sort_keys=True)}`", "",
         "## Agreement with people", "", *_table(accuracy), "",
-        "## Use", "", "```python", "from scorer import Scorer   # needs torch and transformers only",
+        "## Use", "", "```python", "from scorer import Scorer   # needs torch, transformers and Pillow only",
         'Scorer("this folder").score("a prompt", "reference.png", ["candidate.png"])', "```", "",
         "It judges what it was asked above, by the taste of the people who voted for that dataset; elsewhere its "
         "scores mean little. Watch for reward hacking when training against it.", ""])

@@ -1,4 +1,4 @@
-"""Reward = P("yes") that a candidate beats a reference: one file beside a checkpoint, torch and transformers alone.
+"""Reward = P("yes") that a candidate beats a reference: one file beside a checkpoint; torch, transformers and Pillow.
 
     from scorer import Scorer
     scorer = Scorer("FOLDER", device="cuda")

@@ -15,6 +15,8 @@ from warehouse.hashing import canonical_json, canonical_text, content_id
 
 TASKS = ("t2i", "t2v", "i2v", "edit")
 DIMENSIONS = ("overall", "text_alignment", "visual_quality", "motion_quality")
+ADVERSARIAL = "adversarial"
+"""Source of pairs that nobody voted on: made to be refused. They have shards of their own."""
 LABELS = ("a", "b", "tie", "both_bad")
 Row = dict[str, Any]
 

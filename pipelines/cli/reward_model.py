@@ -20,6 +20,12 @@ app.command("train")(
 )
 app.command("eval")(evaluate.evaluate)
 app.command()(gate.gate)
+app.command("negatives")(
+    stage_command(
+        "rm.negatives:NegativesConfig",
+        "Pairs that a model should refuse. Example: rewarddance rm negatives --set dataset=first --set version=1",
+    )
+)
 
 
 @app.command()

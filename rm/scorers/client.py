@@ -1,27 +1,23 @@
 """A reward model behind `rewarddance rm serve`: as a reward, a held-out reward, or a subject of the gate.
 
-What a loaded model can do it can do too, but for gradients: alignment with Flow-GRPO takes it in place of a model, ReFL
-does not. Frames travel as lossless PNG with their times. The address may be shared by many trainers: a busy server is
+Frames travel as lossless PNG with their times. The address may be shared by many trainers: a busy server is
 asked again after the time it says.
 """
 
 from __future__ import annotations
 
-import base64
 import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from rm.context import Frames
 from rm.reward_model import PairItem, Scores, sampled
 from rm.scorers.http import get_json, post_json
-from warehouse.errors import BackendError, ConfigError, InvalidInputError
-from warehouse.media.encode import encode_png
+from rm.scorers.pictures import png_base64
+from warehouse.errors import BackendError, ConfigError
 
 BATCH = 64
 
@@ -69,18 +65,6 @@ class RewardClient:
         answer = post_json(f"{self.url}/references", {"items": [item]}, self._headers, self._timeout_s)
         return str(_told(answer["results"][0], prompt)["prompt_id"])
 
-    def reward(self, prompts: Sequence[str], references: Sequence[Frames], candidates: Tensor, task: str,
-               dimension: str) -> Tensor:
-        """P(candidate beats reference) [B] of candidates [B, T, H, W, 3] in [0, 1], without a gradient.
-
-        Candidates are shown at the times of their references. Raises ConfigError where a gradient is wanted.
-        """
-        if candidates.requires_grad and torch.is_grad_enabled():
-            raise ConfigError("a served reward has no gradient", hint="use flow_grpo, or load the model for refl")
-        items = [PairItem(prompt, reference, _beside(reference, pixels), task, dimension)
-                 for prompt, reference, pixels in zip(prompts, references, candidates, strict=True)]
-        return torch.from_numpy(self.score_pairs(items)).to(candidates.device)
-
     def _scored(self, items: Sequence[Mapping[str, Any]], batch: int) -> Scores:
         found: list[float] = []
         for start in range(0, len(items), batch):
@@ -92,7 +76,7 @@ class RewardClient:
 
     def _media(self, frames: Frames) -> dict[str, Any]:
         shown = sampled(frames, self.max_frames)
-        data = [base64.b64encode(encode_png(picture)).decode() for picture in _as_uint8(shown.pixels)]
+        data = png_base64(shown)
         return {"base64": data[0]} if len(data) == 1 else {"frames": data, "times_s": list(shown.times_s)}
 
 
@@ -101,19 +85,3 @@ def _told(answer: Mapping[str, Any], prompt: str) -> Mapping[str, Any]:
         said = answer["error"]
         raise BackendError(f"the server could not score: {said['message']}", where=prompt[:80], hint=said["hint"])
     return answer
-
-
-def _as_uint8(pixels: Any) -> Any:
-    """uint8 [T, H, W, 3] of an array, or of a tensor in [0, 1]."""
-    if isinstance(pixels, np.ndarray):
-        return pixels
-    return (pixels.detach().cpu().clamp(0, 1).numpy() * 255).round().astype(np.uint8)
-
-
-def _beside(reference: Frames, pixels: Tensor) -> Frames:
-    if len(pixels) == len(reference.times_s):
-        return Frames(pixels, reference.times_s)
-    shown = sampled(Frames(pixels, tuple(range(len(pixels)))), len(reference.times_s))
-    if len(shown.times_s) != len(reference.times_s):
-        raise InvalidInputError(f"candidate of {len(pixels)} frames, reference of {len(reference.times_s)}")
-    return Frames(shown.pixels, reference.times_s)

@@ -6,7 +6,6 @@ returns 0. Works with vLLM, SGLang and hosted models that report log-probabiliti
 
 from __future__ import annotations
 
-import base64
 import math
 import os
 from collections.abc import Sequence
@@ -16,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from rm.context import Context, Frames, Part, Text, fill
+from rm.context import Context, Part, Text, fill
 from rm.instructions import read_instructions
 from rm.reward_model import PairItem, Scores, sampled
 from rm.scorers.http import post_json
+from rm.scorers.pictures import png_base64
 from warehouse.errors import BackendError, ConfigError
 from warehouse.hashing import content_id
-from warehouse.media.encode import encode_png
 
 
 class OpenAIJudge:
@@ -67,18 +66,10 @@ def _content(part: Part) -> list[dict[str, Any]]:
     if isinstance(part, Text):
         return [{"type": "text", "text": part.text}]
     pieces: list[dict[str, Any]] = []
-    for pixels, time_s in zip(part.pixels, part.times_s, strict=True):
-        data = base64.b64encode(encode_png(_bytes(pixels, part))).decode()
+    for data, time_s in zip(png_base64(part), part.times_s, strict=True):
         pieces += [{"type": "text", "text": f"<{time_s:.1f} s>"}] if len(part.times_s) > 1 else []
         pieces.append({"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}})
     return pieces
-
-
-def _bytes(pixels: Any, part: Frames) -> Any:
-    """uint8 [H, W, 3] of a frame that may be a float tensor in [0, 1]."""
-    if isinstance(part.pixels, np.ndarray):
-        return pixels
-    return (pixels.detach().cpu().clamp(0, 1).numpy() * 255).round().astype(np.uint8)
 
 
 def _p_yes(answer: Any, where: str) -> float:

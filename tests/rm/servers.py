@@ -74,3 +74,11 @@ def rewards(path: str, body: dict[str, Any], headers: dict[str, str]) -> tuple[i
         results.append({"hpsv3": {"mu": 10 * value}} if value else {})
         errors.append({} if value else {"hpsv3": "no picture"})
     return 200, {"results": results, "errors": errors}
+
+
+def unified_reward(path: str, body: dict[str, Any], headers: dict[str, str]) -> tuple[int, Any]:
+    """POST /v1/chat/completions as vLLM serves UnifiedReward: free text with a score from 1 to 5; black has none."""
+    assert path == "/v1/chat/completions" and "Final Score:" in body["messages"][0]["content"][1]["text"]
+    value = brightness(body["messages"][0]["content"][0]["image_url"]["url"].partition("base64,")[2])
+    said = f"It is bright.\nFinal Score: {1 + 4 * value:.2f}" if value else "I cannot say."
+    return 200, {"choices": [{"message": {"content": said}}]}

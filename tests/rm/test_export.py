@@ -3,7 +3,10 @@ from __future__ import annotations
 import ast
 import importlib.util
 import json
+import re
+import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +58,58 @@ def test_the_exported_scorer_says_what_we_say(warehouse: Warehouse, tmp_path: Pa
     ours = model.score_pairs([PairItem("a red circle", *clips, "t2v", "overall")])
     shown = [list(zip(clip.pixels, clip.times_s, strict=True)) for clip in clips]
     assert theirs.score("a red circle", shown[0], [shown[1]], "t2v") == pytest.approx(ours, abs=1e-4)
+
+
+_ALONE = """
+import json, sys
+sys.path[:0] = [{packages!r}, {folder!r}]
+from scorer import Scorer
+found = Scorer({folder!r}).score("a red circle", {reference!r}, {candidates!r})
+roots = sorted({{name.split(".")[0] for name in sys.modules}})
+print(json.dumps([found, roots]))
+"""
+
+
+def only(folder: Path, *names: str) -> Path:
+    """A folder of links to these distributions and what they require, and to nothing else that is installed."""
+    wanted, seen = list(names), set[str]()
+    folder.mkdir()
+    while wanted:
+        name = re.split(r"[^\w.-]", wanted.pop())[0].lower().replace("_", "-")
+        if name in seen:
+            continue
+        seen.add(name)
+        try:
+            found = metadata.distribution(name)
+        except metadata.PackageNotFoundError:
+            continue  # required on other systems only
+        wanted += [each for each in found.requires or () if "extra ==" not in each]
+        for top in {Path(file).parts[0] for file in found.files or ()} - {"..", "__pycache__"}:
+            if not (folder / top).exists():
+                (folder / top).symlink_to(Path(str(found.locate_file(top))))
+    return folder
+
+
+def test_the_scorer_runs_where_nothing_else_is_installed(warehouse: Warehouse, tmp_path: Path) -> None:
+    """An interpreter without site-packages, and a folder with torch, transformers, Pillow and their needs alone."""
+    export(warehouse, str(saved(tmp_path, "qwen3_vl")), tmp_path / "out")
+    packages = only(tmp_path / "packages", "torch", "transformers", "pillow")
+    assert not {"rm", "duckdb", "peft", "accelerate", "pydantic", "av", "datasets"} & {
+        path.name for path in packages.iterdir()}
+    files = [tmp_path / f"{n}.png" for n in range(3)]
+    for n, path in enumerate(files):
+        path.write_bytes(encode_png(world.frames(n).pixels[0]))
+    reference, *candidates = [str(path) for path in files]
+    code = _ALONE.format(packages=str(packages), folder=str(tmp_path / "out"), reference=reference,
+                         candidates=candidates)
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    found, roots = json.loads(done.stdout.splitlines()[-1])
+    assert not {"rm", "warehouse", "duckdb", "pydantic"} & set(roots)
+    model = load_reward_model(tmp_path, str(tmp_path / "model"))
+    pictures = [frames_of(path.read_bytes()) for path in files]
+    ours = model.score_pairs([PairItem("a red circle", pictures[0], p, "t2i", "overall") for p in pictures[1:]])
+    assert found == pytest.approx(ours, abs=1e-4)
 
 
 def test_the_folder_stands_alone_and_tells_its_story(warehouse: Warehouse, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from warehouse.catalog import Warehouse
 from warehouse.datasets.select import Chosen, MediaMember
 from warehouse.errors import ConflictError, CorruptDataError
 from warehouse.hashing import canonical_json, sha256_hex
-from warehouse.records import Row
+from warehouse.records import ADVERSARIAL, Row
 from warehouse.shards.writer import Record, Shard
 
 
@@ -42,6 +42,7 @@ def record_of(warehouse: Warehouse, chosen: Chosen) -> Record:
             *((f"{name}.txt", text.encode()) for name, text in texts.items()),
             ("json", canonical_json(chosen.facts).encode()),
         ],
+        ADVERSARIAL if chosen.facts["source"] == ADVERSARIAL else "",
     )
 
 

@@ -37,18 +37,22 @@ INDEX_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Record:
-    """One sample to write; `members` are (suffix, content), the member's name being `<key>.<suffix>`."""
+    """One sample to write; `members` are (suffix, content), the member's name being `<key>.<suffix>`.
+
+    Samples with a `tag` have shards of their own, whose names begin with it.
+    """
 
     key: str
     task: str
     dimension: str
     media_kind: str
     members: Sequence[tuple[str, bytes]]
+    tag: str = ""
 
     def group(self) -> str:
         """Name of the group: task, media kind and the media members, since the others are the same everywhere."""
         media = [suffix.replace(".", "_") for suffix, _ in self.members if suffix.split(".")[-1] not in ("txt", "json")]
-        return "-".join([self.task, self.media_kind, *media])
+        return "-".join([*([self.tag] if self.tag else []), self.task, self.media_kind, *media])
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from alignment.reward import Goal, ReferenceReward
 from rm.context import Frames
 from rm.reward_model import PairItem, RewardModel
 from rm.scorers import load_scorer
+from rm.scorers.as_reward import AsReward
 from rm.scorers.client import RewardClient
 from tests.rm import world
 from tests.rm.server.conftest import Start, item, live, png
@@ -44,10 +45,11 @@ def _aligns(client: RewardClient, model: RewardModel) -> None:
     goal = Goal("p", PROMPT, (world.frames(0),))
     samples = torch.from_numpy(np.stack([world.frames(n).pixels for n in (1, 2)])).float() / 255
     with torch.no_grad():
-        served, local = (ReferenceReward(each, "t2i", "overall")([goal] * 2, samples) for each in (client, model))
+        served, local = (ReferenceReward(each, "t2i", "overall")([goal] * 2, samples)
+                         for each in (AsReward(client), model))
     assert served.tolist() == pytest.approx(local.tolist(), abs=1e-4)
     with pytest.raises(ConfigError, match="no gradient"):
-        client.reward([PROMPT] * 2, [goal.references[0]] * 2, samples.requires_grad_(), "t2i", "overall")
+        AsReward(client).reward([PROMPT] * 2, [goal.references[0]] * 2, samples.requires_grad_(), "t2i", "overall")
 
 
 def test_a_busy_server_is_asked_again(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,4 +107,4 @@ def test_frames_that_do_not_fit_are_named(start: Start) -> None:
         client = RewardClient(url)
         reference = Frames(world.frames(1, 3).pixels, (0.0, 0.5, 1.0))
         with pytest.raises(Exception, match="candidate of 2 frames"):
-            client.reward([PROMPT], [reference], torch.zeros(1, 2, 32, 32, 3), "t2v", "overall")
+            AsReward(client).reward([PROMPT], [reference], torch.zeros(1, 2, 32, 32, 3), "t2v", "overall")
