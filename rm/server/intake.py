@@ -27,7 +27,7 @@ class Intake:
 
     def __init__(self, settings: ServerSettings, store: MediaStore, max_frames: int) -> None:
         self._limits = MediaLimits(settings.media_bytes, settings.pixels, settings.frames)
-        self._store, self._max_frames = store, max_frames
+        self._store, self._max_frames, self._clip_pixels = store, max_frames, settings.clip_pixels
         self._fetch: Callable[[str], bytes] = UrlFetcher(
             settings.media_bytes, settings.url_timeout_s, settings.url_hosts) if settings.urls else no_urls
 
@@ -40,6 +40,9 @@ class Intake:
             return self._listed(media.frames, media.times_s or [])
         data = self._bytes(media)
         info = probe(data, self._limits)
+        if info.frames * info.width_px * info.height_px > max(self._clip_pixels, self._limits.pixels):
+            raise MediaError(f"{info.frames} frames of {info.width_px} x {info.height_px} pixels, at most "
+                             f"{self._clip_pixels} pixels are accepted", reason="too_many_pixels")
         return frames_of(data, self._max_frames, info.media_id)
 
     def _bytes(self, media: Media) -> bytes:

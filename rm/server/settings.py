@@ -14,7 +14,8 @@ class ServerSettings(BaseModel):
     - `rank_key`: references that a stage `references` ranked, kept from the start.
     - `batch_items`, `wait_ms`: a batch is as large, or its first question has waited as long.
     - `queue_items`, `requests`: at most so many questions wait, and requests are open; further ones are told 429.
-    - `body_bytes`, `media_bytes`, `pixels`, `frames`: the largest request, media file, picture and clip.
+    - `body_bytes`, `media_bytes`, `pixels`: the largest request, media file and picture.
+    - `frames`, `clip_pixels`: most frames of a clip, and most pixels of all of them.
     - `timeout_s`: an item that has no score by then is an error.
     - `urls`: fetch candidates by URL; `url_hosts` names the only hosts, empty means any public one.
     - `reference_bytes`: memory for kept references; they are refused beyond it, never forgotten in silence.
@@ -33,6 +34,7 @@ class ServerSettings(BaseModel):
     media_bytes: int = Field(default=32 * MIB, ge=1024)
     pixels: int = Field(default=16_000_000, ge=1)
     frames: int = Field(default=512, ge=1)
+    clip_pixels: int = Field(default=200_000_000, ge=1)
     timeout_s: float = Field(default=60.0, gt=0)
     urls: bool = False
     url_hosts: tuple[str, ...] = ()
