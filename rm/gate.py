@@ -59,8 +59,10 @@ def _question(sample: Sample, max_frames: int) -> Question:
     if share <= 0.5:
         sides, share = sides[::-1], 1.0 - share
     winner, loser = (frames_of(data, max_frames) for data in sides)
+    condition = None if sample.condition is None else frames_of(sample.condition, max_frames)
+    further = tuple(frames_of(data, max_frames) for data in sample.references)
     return Question(sample.prompt, str(facts["task"]), str(facts["dimension"]), winner, loser,
-                    len(sides[0]) - len(sides[1]), share)
+                    len(sides[0]) - len(sides[1]), share, condition, further)
 
 
 def questions(warehouse: Warehouse, config: GateConfig, max_frames: int) -> tuple[list[Question], list[Question]]:

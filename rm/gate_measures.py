@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from rm.attacks import attacked, keys_for
 from rm.context import Frames
+from rm.nuisances import NUISANCES, nuisances
 from rm.reward_model import PairItem
 from rm.scorers import Scorer
 from rm.statistics import calibration_error, rank_correlation, wilson
@@ -46,7 +47,7 @@ class Limits:
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """A pair whose better candidate is `winner`, as `share` of the consensus says."""
+    """A pair whose better candidate is `winner`, as `share` of the consensus says, and what is shown besides."""
 
     prompt: str
     task: str
@@ -55,10 +56,13 @@ class Question:
     loser: Frames
     bytes_lead: int = 0
     share: float = 1.0
+    condition: Frames | None = None
+    further: tuple[Frames, ...] = ()
 
     def item(self, reference: Frames, candidate: Frames) -> PairItem:
         """Whether a candidate beats a reference for this prompt."""
-        return PairItem(self.prompt, reference, candidate, self.task, self.dimension)
+        return PairItem(self.prompt, reference, candidate, self.task, self.dimension, condition=self.condition,
+                        further=self.further)
 
 
 def _row(attack: str, key: str, value: float, n: int, passed: bool,
@@ -112,17 +116,10 @@ def _text_keys(scorer: Scorer, clear: Sequence[Question], back: Found, limit: fl
         yield _share("text_key", key, _ask(scorer, [q.item(q.winner, q.loser) for q in keyed]) > 0.5, limit)
 
 
-def _measured(frames: Frames) -> tuple[float, float, float]:
-    pixels = np.asarray(frames.pixels, np.float64)
-    return pixels.mean(), (pixels.max(-1) - pixels.min(-1)).mean(), np.abs(np.diff(pixels.mean(-1), axis=-1)).mean()
-
-
 def _nuisances(clear: Sequence[Question], leads: Found, limit: float) -> Iterator[Row]:
     """What separates winner from loser without being about either, against how clearly the winner wins."""
-    measured = np.array([np.subtract(_measured(q.winner), _measured(q.loser)) for q in clear])
-    columns = dict(zip(("brightness", "saturation", "sharpness"), measured.T, strict=True))
-    columns["file_size"] = np.array([q.bytes_lead for q in clear])
-    for name, values in columns.items():
+    measured = np.array([nuisances(q.winner, q.bytes_lead) - nuisances(q.loser, 0) for q in clear])
+    for name, values in zip(NUISANCES, measured.T, strict=True):
         rho = rank_correlation(values, leads)
         yield _row("nuisance", name, rho, len(clear), abs(rho) <= limit)
 

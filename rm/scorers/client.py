@@ -49,9 +49,7 @@ class RewardClient:
         """P(candidate beats reference) [N]; raises BackendError with the server's words for the first error."""
         if any(item.instruction is not None for item in items):
             raise ConfigError("a served model asks in its own words", hint="leave instruction empty")
-        return self._scored([{"prompt": item.prompt, "task": item.task, "dimension": item.dimension,
-                              "reference": self._media(item.reference), "candidate": self._media(item.candidate)}
-                             for item in items], batch)
+        return self._scored([self._item(item) for item in items], batch)
 
     def score_candidates(self, prompts: Sequence[str], candidates: Sequence[Frames], task: str, dimension: str,
                          batch: int = BATCH) -> Scores:
@@ -73,6 +71,11 @@ class RewardClient:
             found += [float(_told(each, item["prompt"])["score"])
                       for item, each in zip(chunk, answer["results"], strict=True)]
         return np.array(found, np.float32)
+
+    def _item(self, item: PairItem) -> dict[str, Any]:
+        found: dict[str, Any] = {"prompt": item.prompt, "task": item.task, "dimension": item.dimension,
+                                 "reference": self._media(item.reference), "candidate": self._media(item.candidate)}
+        return found if item.condition is None else {**found, "condition": self._media(item.condition)}
 
     def _media(self, frames: Frames) -> dict[str, Any]:
         shown = sampled(frames, self.max_frames)

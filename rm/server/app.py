@@ -97,7 +97,8 @@ class RewardServer:
         if not prompt:
             raise InvalidInputError("an item with a reference of its own needs its prompt")
         candidate = self.intake.frames(item.candidate)
-        return [Question(prompt, reference, candidate, task, dimension) for reference in references]
+        condition = None if item.condition is None else self.intake.frames(item.condition)
+        return [Question(prompt, reference, candidate, task, dimension, condition) for reference in references]
 
     def _references(self, item: Item, task: str) -> tuple[str, tuple[Frames, ...]]:
         """The words that go with them, "" for a reference that the item brings, and the references."""

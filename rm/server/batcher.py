@@ -39,17 +39,19 @@ class BusyError(BackendError):
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """One candidate against one reference."""
+    """One candidate against one reference; `condition` is the picture that both start from."""
 
     prompt: str
     reference: Frames
     candidate: Frames
     task: str
     dimension: str
+    condition: Frames | None = None
 
-    def group(self) -> tuple[str, str, str, tuple[object, ...]]:
+    def group(self) -> tuple[object, ...]:
         """What candidates must have in common to share a prefix."""
-        return self.task, self.dimension, self.prompt, tuple(self.reference.keys())
+        start = () if self.condition is None else tuple(self.condition.keys())
+        return self.task, self.dimension, self.prompt, tuple(self.reference.keys()), start
 
 
 def score(model: RewardModel, questions: Sequence[Question]) -> list[Answer]:
@@ -80,9 +82,10 @@ def _together(model: RewardModel, questions: Sequence[Question]) -> list[float]:
             continue
         first = questions[members[0]]
         scores = model.score_group(first.prompt, [first.reference], [questions[i].candidate for i in members],
-                                   first.task, first.dimension)
+                                   first.task, first.dimension, condition=first.condition)
         found |= zip(members, scores[0].tolist(), strict=True)
-    items = [PairItem(q.prompt, q.reference, q.candidate, q.task, q.dimension) for q in (questions[i] for i in alone)]
+    items = [PairItem(q.prompt, q.reference, q.candidate, q.task, q.dimension, condition=q.condition)
+             for q in (questions[i] for i in alone)]
     found |= zip(alone, model.score_pairs(items).tolist(), strict=True)
     return [found[index] for index in range(len(questions))]
 

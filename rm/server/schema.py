@@ -34,7 +34,10 @@ class Media(BaseModel):
 
 
 class Item(BaseModel):
-    """A question. Without `reference`, those kept under `prompt_id`, or under the prompt's own words, are taken."""
+    """A question. Without `reference`, those kept under `prompt_id`, or under the prompt's own words, are taken.
+
+    `condition` is the picture that an edit or a clip starts from.
+    """
 
     model_config = ConfigDict(extra="forbid")
     prompt: str = ""
@@ -43,6 +46,7 @@ class Item(BaseModel):
     dimension: str = ""
     candidate: Media
     reference: Media | None = None
+    condition: Media | None = None
 
 
 class ScoreRequest(BaseModel):
@@ -79,7 +83,7 @@ class HistoryTurn(BaseModel):
 
 
 class RewardRequest(BaseModel):
-    """UniRL: the last turn is the candidate; an image of the turn before it is its reference."""
+    """UniRL: the last turn is the candidate; the turn before it holds what an edit starts from, else a reference."""
 
     history: list[HistoryTurn] = Field(min_length=1)
     required_rewards: list[str]

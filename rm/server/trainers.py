@@ -1,8 +1,9 @@
 """Routes that trainers speak already: UniRL's reward service and Flow-Factory's reward server.
 
 UniRL asks for rewards by name: ours are the dimensions, with the one metric p_yes. Flow-Factory asks for one number an
-image: that of the server's own dimension. Both send prompts in words, whose references the server keeps; a UniRL turn
-with an image before the last one brings its reference along. Flow-Factory's protocol has no place for a single error:
+image: that of the server's own dimension. Both send prompts in words, whose references the server keeps; the image
+of a UniRL turn before the last one is what an edit starts from, as in UniRL's own, and for other tasks the reference.
+Flow-Factory's protocol has no place for a single error:
 one failure fails its request, and its client raises.
 """
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from rm.server.app import RewardServer
 
 METRIC = "p_yes"
+_CONDITIONED = ("edit", "i2v")
 Document = dict[str, Any]
 
 
@@ -28,15 +30,15 @@ def _media(turn: HistoryTurn) -> Document:
     return {"base64": turn.image_b64 if turn.image_b64 is not None else turn.video_b64}
 
 
-def _item(request: RewardRequest, reward: str) -> Document:
+def _item(request: RewardRequest, reward: str, default_task: str) -> Document:
     last = request.history[-1]
     given = request.metadata or {}
-    item = {"prompt": last.text, "dimension": reward, "candidate": _media(last),
-            "task": str(given.get("task") or ("t2v" if last.video_b64 is not None else ""))}
+    task = str(given.get("task") or ("t2v" if last.video_b64 is not None else ""))
+    item = {"prompt": last.text, "dimension": reward, "candidate": _media(last), "task": task}
     if given.get("prompt_id"):
         item["prompt_id"] = str(given["prompt_id"])
     if len(request.history) > 1:
-        item["reference"] = _media(request.history[-2])
+        item["condition" if (task or default_task) in _CONDITIONED else "reference"] = _media(request.history[-2])
     return item
 
 
@@ -48,7 +50,7 @@ async def score_unirl(server: RewardServer, body: UniRLRequest) -> Document:
     if unknown:
         raise HTTPException(400, f"unknown reward: {', '.join(sorted(unknown))}. available: {sorted(offered)}")
     places = [(index, reward) for index, request in enumerate(body.requests) for reward in request.required_rewards]
-    found = await server.score([_item(body.requests[index], reward) for index, reward in places])
+    found = await server.score([_item(body.requests[index], reward, server.settings.task) for index, reward in places])
     results: list[Document] = [{} for _ in body.requests]
     errors: list[Document] = [{} for _ in body.requests]
     for (index, reward), document in zip(places, found, strict=True):
