@@ -65,8 +65,6 @@ class UrlFetcher:
             return self._read(parts, addresses[0], port)
         except BackendError:
             raise
-        except TimeoutError as error:
-            raise BackendError(f"not whole after {self._timeout_s:g} s", where=_shown(url)) from error
         except (OSError, http.client.HTTPException) as error:
             raise BackendError(f"could not be fetched: {error}", where=_shown(url)) from error
 
@@ -90,18 +88,25 @@ class UrlFetcher:
         watchdog = threading.Timer(self._timeout_s, connection.end)
         watchdog.start()
         try:
-            target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-            connection.request("GET", target, headers={"Host": parts.netloc, "Accept": "image/*, video/*"})
-            answer = connection.getresponse()
-            if answer.status != 200:
-                raise BackendError(f"the host answers {answer.status}", hint="redirects are not followed")
-            body = self._body(answer)
-            if connection.ended:
-                raise BackendError(f"not whole after {self._timeout_s:g} s")
-            return body
+            return self._asked(connection, parts)
+        except (OSError, http.client.HTTPException) as error:
+            if connection.ended or isinstance(error, TimeoutError):
+                raise BackendError(f"not whole after {self._timeout_s:g} s") from error
+            raise
         finally:
             watchdog.cancel()
             connection.close()
+
+    def _asked(self, connection: _Pinned, parts: SplitResult) -> bytes:
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        connection.request("GET", target, headers={"Host": parts.netloc, "Accept": "image/*, video/*"})
+        answer = connection.getresponse()
+        if answer.status != 200:
+            raise BackendError(f"the host answers {answer.status}", hint="redirects are not followed")
+        body = self._body(answer)
+        if connection.ended:
+            raise TimeoutError
+        return body
 
     def _body(self, answer: http.client.HTTPResponse) -> bytes:
         body = bytearray()
@@ -118,18 +123,21 @@ class _Pinned(http.client.HTTPConnection):
     def __init__(self, address: str, host: str, port: int, secure: bool, timeout_s: float) -> None:
         super().__init__(host, port, timeout=timeout_s)
         self._address, self._secure, self.ended = address, secure, False
-
-    def end(self) -> None:
-        """Stop whatever is being read."""
-        self.ended = True
-        if self.sock is not None:
-            with contextlib.suppress(OSError):
-                self.sock.shutdown(socket.SHUT_RDWR)
+        self._open: socket.socket | None = None
 
     def connect(self) -> None:
         self.sock = socket.create_connection((self._address, self.port), self.timeout)
         if self._secure:
             self.sock = ssl.create_default_context().wrap_socket(self.sock, server_hostname=self.host)
+        # `sock` is forgotten once an answer has begun that closes the connection; its body is still being read.
+        self._open = self.sock
+
+    def end(self) -> None:
+        """Stop whatever is being read."""
+        self.ended = True
+        if self._open is not None:
+            with contextlib.suppress(OSError):
+                self._open.shutdown(socket.SHUT_RDWR)
 
 
 def no_urls(url: str) -> bytes:
