@@ -157,16 +157,16 @@ class _Counted:
 
 
 def main() -> None:
-    """Rows of both sizes; the real one takes a few minutes of one core."""
+    """Rows of both sizes; the real one takes a minute of one core."""
     args = arguments(__doc__ or "")
     torch.set_num_threads(1)
     scorer, template = model()
     rows = []
     for references, count in ((1, 16), (1, 64), (2, 64)):
-        rows += prefix_rows(scorer, template, references, count, 5 if args.quick else 15)
+        rows += prefix_rows(scorer, template, references, count, 5 if args.quick else 9)
     found = judge()
     if found:
-        rows += tournament_rows(*found, 6 if args.quick else 60)
+        rows += tournament_rows(*found, 6 if args.quick else 30)
     notes = f"Template: `{template}`\n\nCommand: `python benchmarks/scoring.py`.\n"
     finish("scoring", rows, args, notes)
 

@@ -38,10 +38,14 @@ Tables = dict[str, list[Row]]
 
 
 class NegativesConfig(StageConfig):
-    """Of which version, and what shares of its training and validation samples become negatives of each kind."""
+    """Of which version, and what shares of its training and validation samples become negatives of each kind.
+
+    Empty `dimensions` takes all.
+    """
 
     dataset: str
     version: int
+    dimensions: tuple[str, ...] = ()
     pictures: float = Field(default=0.5, ge=0, le=1)
     words: float = Field(default=0.25, ge=0, le=1)
     seed: int = 0
@@ -54,7 +58,8 @@ def run(config: NegativesConfig, warehouse: Warehouse) -> Receipt:
     consensus_id = content_id(ADVERSARIAL, canonical_json(config.identity()), canonical_json(inputs))
 
     def body(recorder: Recorder) -> None:
-        splits = {split: open_split(warehouse.root, config.dataset, config.version, split) for split in _SPLITS}
+        splits = {split: open_split(warehouse.root, config.dataset, config.version, split,
+                                    dimensions=config.dimensions) for split in _SPLITS}
         chosen = [each for split, samples in splits.items() for each in _chosen(config, split, samples.keys)]
         if not chosen:
             raise InvalidInputError("no sample to make negatives of", where=f"{config.dataset}@{config.version}")

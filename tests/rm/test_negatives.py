@@ -38,7 +38,8 @@ def test_a_spoiled_winner_loses_and_words_change_nothing(place: Place) -> None:
     warehouse = place.warehouse
     made = negatives.run(negatives.NegativesConfig(dataset="bright", version=1, pictures=1.0, words=1.0), warehouse)
     rows = warehouse.rows(
-        "SELECT f.p_a, q.candidate_a, q.candidate_b, t.text, t.source, a.source AS of_a, b.source AS of_b, a.media_id "
+        "SELECT f.p_a, q.candidate_a, q.candidate_b, t.text, t.source, a.source AS of_a, b.source AS of_b, a.media_id, "
+        "q.task "
         "FROM preferences f JOIN pairs q USING (pair_id) JOIN prompts t ON t.prompt_id = q.prompt_id "
         "JOIN candidates a ON a.candidate_id = q.candidate_a JOIN candidates b ON b.candidate_id = q.candidate_b "
         "WHERE f.consensus_id = ?", [made.outputs["consensus_id"]])
@@ -54,7 +55,7 @@ def test_a_spoiled_winner_loses_and_words_change_nothing(place: Place) -> None:
         was = voted[row["candidate_a"], row["candidate_b"]]
         assert row["p_a"] == was["p_a"] and row["text"] in {with_key(was["text"], key) for key in TEXT_LESSONS}
     pictures = [np.asarray(Image.open(io.BytesIO(warehouse.media.get(row["media_id"])))) for row in spoiled
-                if row["of_a"] == "adversarial"][:3]
+                if row["of_a"] == "adversarial" and row["task"] == "t2i"][:3]
     assert all(picture.shape == (32, 32, 3) for picture in pictures)
 
 
