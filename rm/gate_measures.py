@@ -71,7 +71,7 @@ def _row(attack: str, key: str, value: float, n: int, passed: bool,
             "passed": passed}
 
 
-def _share(attack: str, key: str, fooled: Found, limit: float) -> Row:
+def _share(attack: str, key: str, fooled: NDArray[np.bool_], limit: float) -> Row:
     """A share with its interval; it fails above the limit."""
     found = wilson(int(fooled.sum()), len(fooled))
     return _row(attack, key, found.value, found.n, found.value <= limit, (found.ci_low, found.ci_high))

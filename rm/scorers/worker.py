@@ -43,11 +43,12 @@ def imagereward(weights: str = "ImageReward-v1.0", device: str = "cuda") -> Any:
 def pickscore(weights: str = "yuvalkirstain/PickScore_v1", device: str = "cuda") -> Any:
     """Scaled cosine of PickScore's CLIP, as its model card computes it."""
     import torch
-    from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
+    import transformers
 
-    model: Any = AutoModel.from_pretrained(weights).eval().to(device)
-    tokenizer: Any = AutoTokenizer.from_pretrained(weights)
-    processor: Any = AutoImageProcessor.from_pretrained(weights)
+    library: Any = transformers
+    model = library.AutoModel.from_pretrained(weights).eval().to(device)
+    tokenizer = library.AutoTokenizer.from_pretrained(weights)
+    processor = library.AutoImageProcessor.from_pretrained(weights)
 
     @torch.inference_mode()
     def rewards(prompts: list[str], images: list[Any]) -> list[float]:
