@@ -9,11 +9,16 @@ scorer's own package; nothing of this project.
 
 from __future__ import annotations
 
+import os
+import sys
+
+if __name__ == "__main__":
+    # Python puts the script's own folder first, and this one has modules (http.py) that others would meet.
+    sys.path[:] = [path for path in sys.path if os.path.abspath(path) != os.path.dirname(os.path.abspath(__file__))]
+
 import base64
 import io
 import json
-import os
-import sys
 from typing import Any
 
 from PIL import Image
