@@ -140,11 +140,8 @@ def base_sampler(clips: bool) -> Sampler:
     return sample
 
 
-def recipe(size: str, steps: int, learning_rate: float, batch: float = 1.0) -> Recipe:
-    """Recipe of one size: WORD_STEPS steps of words, SINGLE_SHARE of the rest with one picture, then with two.
-
-    `batch` scales the number of examples a step.
-    """
+def recipe(size: str, steps: int, learning_rate: float) -> Recipe:
+    """Recipe of one size: WORD_STEPS steps of words, SINGLE_SHARE of the rest with one picture, then with two."""
     with TemporaryDirectory() as folder:
         vlm.write_tokenizer(Path(folder))
         vlm.build(size).config.save_pretrained(folder)
@@ -159,10 +156,10 @@ def recipe(size: str, steps: int, learning_rate: float, batch: float = 1.0) -> R
         clips = step >= doubles_from and step % CLIP_EVERY == CLIP_EVERY - 1
         pool = source.at(step, clips)
         if step < WORD_STEPS:
-            return word_examples(pool, int(batch * SINGLES), rng)
+            return word_examples(pool, SINGLES, rng)
         if step < doubles_from:
-            return draw_examples(pool, int(batch * SINGLES), 1, clips, rng)
-        return draw_examples(pool, int(batch * (CLIP_PAIRS if clips else PAIRS)), 2, clips, rng)
+            return draw_examples(pool, SINGLES, 1, clips, rng)
+        return draw_examples(pool, CLIP_PAIRS if clips else PAIRS, 2, clips, rng)
 
     def loss(model: nn.Module, step: int) -> Tensor:
         return answer_loss(family, model, family.encode(draw(step)))
