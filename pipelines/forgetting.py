@@ -7,25 +7,54 @@ the same command finishes what a killed one began.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from annotation import consensus
 from annotation.consensus import ConsensusConfig
-from warehouse import Warehouse
+from warehouse import Warehouse, open_warehouse
 from warehouse.datasets import build
 from warehouse.datasets.recipe import BuildConfig
 from warehouse.datasets.versions import find_version
 from warehouse.erasure import erase
-from warehouse.errors import ConfigError, ConflictError, InvalidInputError
+from warehouse.errors import ConfigError, ConflictError, InvalidInputError, NotFoundError
 from warehouse.forget import dependants, subject, withdraw
 from warehouse.records import Row
 
 
-def forget(warehouse: Warehouse, kind: str, record_id: str, *, erasing: bool, dry_run: bool) -> dict[str, Any]:
+def forget(
+    warehouse: Warehouse, kind: str, record_id: str, *, erasing: bool, dry_run: bool, backups: Sequence[str] = ()
+) -> dict[str, Any]:
     """What depends on a record, and, unless `dry_run`, every dataset's next version without it.
 
-    Returns {kind, id, samples, versions, models, exports, changed, rebuilt: [{name, version, hash, problem}], erased}.
+    Returns {kind, id, samples, versions, models, exports, changed, rebuilt: [{name, version, hash, problem}], erased,
+    backups: [{warehouse, erased}]}; `backups` are copies of the warehouse, from which an erasure takes it away, too.
     """
+    for url in backups:
+        _check_copy(url)
+    answer = _forget(warehouse, kind, record_id, erasing, dry_run)
+    copies = backups if erasing and not dry_run else ()
+    return answer | {"backups": [{"warehouse": url, "erased": _erase_copy(url, kind, record_id)} for url in copies]}
+
+
+def _check_copy(url: str) -> None:
+    if "://" not in url and not (Path(url) / "catalog.sqlite").is_file():
+        raise NotFoundError("no warehouse to erase from", where=url, hint="name the folder of a copy, or its URL")
+
+
+def _erase_copy(url: str, kind: str, record_id: str) -> dict[str, Any] | None:
+    """What went from a copy of the warehouse, None where it never had the record."""
+    with open_warehouse(url) as copy:
+        if not _is_erased(copy, kind, record_id):
+            try:
+                withdraw(copy, kind, record_id)
+            except NotFoundError:
+                return None
+        return erase(copy, kind, record_id)
+
+
+def _forget(warehouse: Warehouse, kind: str, record_id: str, erasing: bool, dry_run: bool) -> dict[str, Any]:
     if _is_erased(warehouse, kind, record_id):
         return _finish_erasure(warehouse, kind, record_id, dry_run or not erasing)
     if dry_run:

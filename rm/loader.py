@@ -22,7 +22,7 @@ from rm.families.layout import Batch
 from rm.processes import Processes
 from rm.reward_model import frames_of
 from warehouse.errors import InvalidInputError
-from warehouse.shards import ShardDataset
+from warehouse.shards import Sample, ShardDataset
 from warehouse.shards.order import epoch_order
 
 CACHE_BYTES = 256 * 1024 * 1024
@@ -62,10 +62,26 @@ class PairExamples(Dataset[tuple[Example, Example]]):
         return sum(len(part) for part in self.parts)
 
     def __getitem__(self, index: int) -> tuple[Example, Example]:
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[tuple[Example, Example]]:
+        """A batch at once, as torch's loader asks: its samples are read from object storage side by side."""
+        places = [self._place(index) for index in indices]
+        samples: dict[tuple[int, int], Sample] = {}
+        for number, part in enumerate(self.parts):
+            wanted = sorted({place for _, owner, place in places if owner == number})
+            read = zip(wanted, part.__getitems__(wanted), strict=True)
+            samples |= {(number, place): sample for place, sample in read}
+        return [
+            (self.asking.negative if negative else self.asking.examples)(samples[part, place], self._decode)
+            for negative, part, place in places
+        ]
+
+    def _place(self, index: int) -> tuple[int, int, int]:
+        """(1 for a negative, number of the part, index in the part)."""
         negative, place = divmod(index, len(self))
         part = max(number for number, offset in enumerate(self.offsets) if offset <= place and len(self.parts[number]))
-        ask = self.asking.negative if negative else self.asking.examples
-        return ask(self.parts[part][place - self.offsets[part]], self._decode)
+        return negative, part, place - self.offsets[part]
 
 
 class BatchPlan(Sampler[list[int]]):

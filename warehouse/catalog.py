@@ -78,6 +78,15 @@ class Warehouse:
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
+    def pages(self, sql: str, rows: int) -> Iterator[pa.RecordBatch]:
+        """Result of a query that does not fit in memory, at most `rows` at a time, on a connection of its own."""
+        cursor = self._connection.cursor()
+        try:
+            cursor.execute("USE lake")
+            yield from cursor.execute(sql).to_arrow_reader(rows)
+        finally:
+            cursor.close()
+
     def snapshot(self) -> int:
         """DuckLake's catalog-wide snapshot id; moves with every commit and stays out of every content id."""
         return int(self._connection.execute("SELECT max(snapshot_id) FROM ducklake_snapshots('lake')").fetchall()[0][0])
@@ -115,16 +124,35 @@ class Warehouse:
             # The transaction died with the failed statement; there is nothing left to roll back.
             return
 
+    def local(self, name: str) -> Path:
+        """This machine's copy of a file below `root`, brought here first if need be; raises NotFoundError."""
+        path = self.root / name
+        if not path.is_file():
+            if self.remote is None:
+                raise NotFoundError(f"no file {name}", where=str(self.root))
+            self.remote.fetch(name, path)
+        return path
+
     def publish(self, folder: Path) -> None:
         """Store a finished folder below `root` where other machines find it; call it before committing its rows.
 
-        Nothing is to do where all bytes lie in `root`. Indexes come last, so that a reader never meets half a split.
+        Nothing is to do where all bytes lie in `root`. Indexes come after shards, so that a reader never meets half a
+        split, and what an earlier folder of this name held goes last.
         """
         if self.remote is None:
             return
-        files = [path for path in folder.rglob("*") if path.is_file()]
-        for path in sorted(files, key=lambda path: (path.suffix == ".parquet", path)):
-            self.remote.write(path.relative_to(self.root).as_posix(), path)
+        files = {path.relative_to(self.root).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+        for name, path in sorted(files.items(), key=lambda item: (item[1].suffix == ".parquet", item[0])):
+            self.remote.write(name, path)
+        for name in self.remote.names(f"{folder.relative_to(self.root).as_posix()}/"):
+            if name not in files:
+                self.remote.remove(name)
+
+    def release(self, folder: Path) -> None:
+        """Drop this machine's copies of the shards in a folder, where object storage holds them."""
+        if self.remote is not None:
+            for path in folder.rglob("*.tar"):
+                path.unlink()
 
     def _arrow(self, table: str, rows: Iterable[Mapping[str, Any]], run_id: str) -> pa.Table:
         columns = self._columns[table]

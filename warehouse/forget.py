@@ -15,7 +15,7 @@ from typing import Any
 
 from warehouse.catalog import Warehouse
 from warehouse.errors import InvalidInputError, NotFoundError
-from warehouse.hashing import canonical_json, content_id
+from warehouse.hashing import Column, canonical_json, content_id, content_id_sql
 from warehouse.records import Row
 from warehouse.views import using
 
@@ -65,6 +65,11 @@ WHERE name || '@' || version IN (SELECT unnest(?)) GROUP BY model_id ORDER BY st
 def subject(kind: str, record_id: str) -> str:
     """How an audit row names what was forgotten."""
     return f"{kind}:{content_id('forgotten', kind, record_id)}"
+
+
+def subject_sql(kind: str, column: Column) -> str:
+    """SQL for `subject` of a column's value."""
+    return f"concat('{kind}:', {content_id_sql('forgotten', kind, column)})"
 
 
 def withdrawals(rows: Callable[[str], list[Row]]) -> frozenset[str]:

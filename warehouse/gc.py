@@ -1,92 +1,130 @@
 """What lies in the warehouse without being needed: found first, deleted on demand.
 
-Files that no row names: media, folders of versions that were never committed, temporary files, data files of the
-catalog that no snapshot needs. Whatever is younger than a day is left alone, since somebody may be writing it. Rows are
-never collected, and neither is a snapshot that a dataset version was built at.
+Files and objects that no row names: media, folders of versions that were never committed, temporary files, data files
+of the catalog that no snapshot needs. Whatever is younger than a day is left alone, since somebody may be writing it.
+Rows are never collected, and neither is a snapshot that a dataset version was built at. Where object storage lies
+behind the folder, both are looked through; the folder of another machine is looked through on that machine.
 """
 
 from __future__ import annotations
 
-import shutil
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from warehouse.catalog import Warehouse
 
 DAY_S = 86_400
+_CALLS = ("ducklake_cleanup_old_files", "ducklake_delete_orphaned_files")
 
 
 @dataclass(frozen=True)
 class Garbage:
-    """A file or folder that nothing needs: `kind` media, version, temporary or data."""
+    """A file or object that nothing needs: `kind` media, version, temporary or data; `place` a path or s3:// URL."""
 
     kind: str
-    path: Path
+    place: str
     size_bytes: int
 
 
-def _size(path: Path) -> int:
-    if path.is_file():
-        return path.stat().st_size
-    return sum(inner.stat().st_size for inner in path.rglob("*") if inner.is_file())
+@dataclass(frozen=True)
+class _File:
+    """A file below the folder or below the prefix of the objects."""
+
+    name: str
+    place: str
+    size_bytes: int
+    written_s: float
 
 
-def _newest_s(path: Path) -> float:
-    """When anything in `path` was last written."""
-    return max([path.stat().st_mtime, *(inner.stat().st_mtime for inner in path.rglob("*"))])
+def _files(warehouse: Warehouse, folder: str) -> Iterator[_File]:
+    """Everything below `media/` or `datasets/`, here and in object storage."""
+    for path in sorted((warehouse.root / folder).rglob("*")):
+        if path.is_file():
+            about = path.stat()
+            yield _File(path.relative_to(warehouse.root).as_posix(), str(path), about.st_size, about.st_mtime)
+    if warehouse.remote is not None:
+        for name, stored in warehouse.remote.listing(f"{folder}/").items():
+            yield _File(name, f"{warehouse.remote.url}/{name}", stored.size_bytes, stored.written_s)
 
 
-def _media(warehouse: Warehouse) -> Iterator[tuple[str, Path]]:
+def _media(warehouse: Warehouse) -> Iterator[tuple[str, _File]]:
     known = set(warehouse.table("SELECT media_id FROM media")["media_id"].to_pylist())
-    for path in sorted((warehouse.root / "media").rglob("*")):
-        if path.is_file() and path.name.partition(".")[0] not in known:
-            yield "temporary" if path.name.startswith(".part-") else "media", path
+    for file in _files(warehouse, "media"):
+        base = file.name.rpartition("/")[2]
+        if base.partition(".")[0] not in known:
+            yield "temporary" if base.startswith(".part-") else "media", file
 
 
-def _versions(warehouse: Warehouse) -> Iterator[tuple[str, Path]]:
+def _versions(warehouse: Warehouse) -> Iterator[tuple[str, _File]]:
     rows = warehouse.rows("SELECT name, version FROM dataset_versions")
     known = {(row["name"], f"v{row['version']}") for row in rows}
-    for folder in sorted((warehouse.root / "datasets").glob("*/*")):
-        if folder.is_dir() and (folder.parent.name, folder.name) not in known:
-            yield "version" if folder.name.startswith("v") else "temporary", folder
+    for file in _files(warehouse, "datasets"):
+        _, name, version, *inside = file.name.split("/")
+        if inside and (name, version) not in known:
+            yield "version" if version.startswith("v") else "temporary", file
 
 
-def _data(warehouse: Warehouse, older_s: float) -> Iterator[tuple[str, Path]]:
+def _since(older_s: float) -> str:
+    return f"older_than => now() - INTERVAL {int(older_s)} SECOND"
+
+
+def _data(warehouse: Warehouse, older_s: float) -> Iterator[Garbage]:
     # DuckLake knows which files of its own no snapshot needs, and which it never heard of.
-    since = f"older_than => now() - INTERVAL {int(older_s)} SECOND"
-    for call in ("ducklake_cleanup_old_files", "ducklake_delete_orphaned_files"):
-        for row in warehouse.rows(f"CALL {call}('lake', dry_run => true, {since})"):
-            yield "data", Path(next(iter(row.values())))
+    for call in _CALLS:
+        for row in warehouse.rows(f"CALL {call}('lake', dry_run => true, {_since(older_s)})"):
+            place = str(next(iter(row.values())))
+            yield Garbage("data", place, _size(warehouse, place))
+
+
+def _size(warehouse: Warehouse, place: str) -> int:
+    found = warehouse.rows("SELECT sum(size) AS n FROM read_blob(?)", [place])
+    return int(found[0]["n"] or 0)
 
 
 def garbage(warehouse: Warehouse, older_s: float = DAY_S) -> list[Garbage]:
-    """What nothing needs and nobody has touched for `older_s` seconds."""
+    """What nothing needs and nobody has touched for `older_s` seconds; a version's files go together or not at all."""
     before = time.time() - older_s
     found = [*_media(warehouse), *_versions(warehouse)]
-    old = [(kind, path) for kind, path in found if _newest_s(path) <= before]
-    return [Garbage(kind, path, _size(path)) for kind, path in [*old, *_data(warehouse, older_s)] if path.exists()]
+    young = {_group(kind, file) for kind, file in found if file.written_s > before}
+    old = [Garbage(kind, file.place, file.size_bytes) for kind, file in found if _group(kind, file) not in young]
+    return [*old, *_data(warehouse, older_s)]
+
+
+def _group(kind: str, file: _File) -> str:
+    """What is written together: the folder of a version, else the file alone."""
+    return "/".join(file.name.split("/")[:3]) if file.name.startswith("datasets/") else file.name
+
+
+def _remove(warehouse: Warehouse, item: Garbage) -> None:
+    remote = warehouse.remote
+    if remote is not None and item.place.startswith(f"{remote.url}/"):
+        remote.remove(item.place.removeprefix(f"{remote.url}/"))
+        return
+    path = warehouse.root / item.place
+    path.unlink(missing_ok=True)
+    for folder in path.parents:
+        if folder == warehouse.root or any(folder.iterdir()):
+            break
+        folder.rmdir()
 
 
 def collect(warehouse: Warehouse, dry_run: bool, older_s: float = DAY_S) -> dict[str, Any]:
     """{dry_run, changed, files, bytes, by_kind, garbage: [{kind, path, bytes}]}; deletes unless `dry_run`."""
     found = garbage(warehouse, older_s)
     if not dry_run:
-        since = f"older_than => now() - INTERVAL {int(older_s)} SECOND"
-        for call in ("ducklake_cleanup_old_files", "ducklake_delete_orphaned_files"):
-            warehouse.rows(f"CALL {call}('lake', {since})")
+        for call in _CALLS:
+            warehouse.rows(f"CALL {call}('lake', {_since(older_s)})")
         for item in found:
-            shutil.rmtree(item.path) if item.path.is_dir() else item.path.unlink(missing_ok=True)
-    by_kind: dict[str, int] = {}
-    for item in found:
-        by_kind[item.kind] = by_kind.get(item.kind, 0) + 1
+            if item.kind != "data":
+                _remove(warehouse, item)
     return {
         "dry_run": dry_run,
         "changed": bool(found) and not dry_run,
         "files": len(found),
         "bytes": sum(item.size_bytes for item in found),
-        "by_kind": by_kind,
-        "garbage": [{"kind": item.kind, "path": str(item.path), "bytes": item.size_bytes} for item in found],
+        "by_kind": dict(Counter(item.kind for item in found)),
+        "garbage": [{"kind": item.kind, "path": item.place, "bytes": item.size_bytes} for item in found],
     }

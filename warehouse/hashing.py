@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import unicodedata
+from collections.abc import Iterable
 from typing import Any
 
 Part = str | int | float | bytes | bool | None
@@ -46,3 +47,32 @@ def _encode(part: Part) -> bytes:
 def content_id(*parts: Part) -> str:
     """32 hex digits that depend on every part, its type and its place."""
     return hashlib.sha256(b"".join(_encode(part) for part in parts)).hexdigest()[:32]
+
+
+class Column(str):
+    """A SQL expression of type VARCHAR, never NULL, whose value is a part."""
+
+    __slots__ = ()
+
+
+def content_id_sql(*parts: Part | Column) -> str:
+    """The SQL expression that gives `content_id` of the same parts, where some of them are columns."""
+    blobs = [_blob(part) for part in parts]
+    return f"substring(sha256({' || '.join(blobs)}), 1, 32)"
+
+
+def _blob(part: Part | Column) -> str:
+    if isinstance(part, Column):
+        return f"('s'::BLOB || from_hex(printf('%016x', strlen({part}))) || encode({part}))"
+    return f"from_hex('{_encode(part).hex()}')"
+
+
+def netstrings(texts: Iterable[str]) -> bytes:
+    """The texts, each with its length in bytes before it: no two lists share an encoding."""
+    encoded = [text.encode() for text in texts]
+    return b"".join(b"%d:%b" % (len(data), data) for data in encoded)
+
+
+def netstrings_sql(columns: Iterable[str]) -> str:
+    """The SQL expression that gives `netstrings` of VARCHAR expressions, none of them NULL."""
+    return "concat(" + ", ".join(f"strlen({column}), ':', {column}" for column in columns) + ")"

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,6 +19,7 @@ import duckdb
 from filelock import FileLock, Timeout
 
 from warehouse.errors import BackendError, ConfigError
+from warehouse.hashing import content_id
 from warehouse.place import Place, hide_password
 
 _LOCK_TIMEOUT_S = 300.0
@@ -90,10 +94,27 @@ def connect(place: Place, read_only: bool = False) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-class _ServerLock:
-    """PostgreSQL's advisory lock; `with` waits for it."""
+def shred(place: Place) -> None:
+    """Write the catalog anew: until then its free pages still hold rows that were deleted."""
+    if not place.server:
+        connection = sqlite3.connect(place.root / "catalog.sqlite", timeout=30)
+        try:
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            connection.close()
+        return
+    with duckdb.connect(config={"threads": 1}) as server:
+        _load(server, "postgres_scanner")
+        server.execute(f"ATTACH {_text(place.server)} AS catalog (TYPE postgres)")
+        server.execute("CALL postgres_execute('catalog', 'VACUUM FULL', use_transaction => false)")
 
-    def __init__(self, place: Place) -> None:
+
+class _ServerLock:
+    """PostgreSQL's advisory lock `key`; `with` waits for it, at most `timeout_s` seconds where that is not 0."""
+
+    def __init__(self, place: Place, key: int, timeout_s: float) -> None:
+        self._key, self._timeout_s = key, timeout_s
         self._connection = duckdb.connect(config={"threads": 1})
         _load(self._connection, "postgres_scanner")
         try:
@@ -107,11 +128,11 @@ class _ServerLock:
     def __enter__(self) -> None:
         self._connection.execute("BEGIN")
         try:
-            self._ask(f"SELECT set_config('lock_timeout', '{int(_LOCK_TIMEOUT_S)}s', true)")
-            self._ask(f"SELECT pg_advisory_xact_lock({_LOCK_KEY})::text")
+            self._ask(f"SELECT set_config('lock_timeout', '{int(self._timeout_s)}s', true)")
+            self._ask(f"SELECT pg_advisory_xact_lock({self._key})::text")
         except duckdb.Error as error:
             self._connection.execute("ROLLBACK")
-            raise BackendError(f"no turn to write within {_LOCK_TIMEOUT_S:.0f} s: {error}") from error
+            raise BackendError(f"no turn to write within {self._timeout_s:.0f} s: {error}") from error
 
     def __exit__(self, *_: object) -> None:
         self._connection.execute("COMMIT")
@@ -121,17 +142,19 @@ class _ServerLock:
 
 
 class _FolderLock:
-    """A file's lock."""
+    """A file's lock; a limit of 0 is none."""
 
-    def __init__(self, path: Path) -> None:
-        self._lock = FileLock(path, timeout=_LOCK_TIMEOUT_S)
+    def __init__(self, path: Path, timeout_s: float) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._timeout_s = timeout_s
+        self._lock = FileLock(path, timeout=timeout_s or -1)
 
     def __enter__(self) -> None:
         try:
             self._lock.acquire()
         except Timeout as error:
             raise BackendError(
-                f"no turn to write within {_LOCK_TIMEOUT_S:.0f} s", where=str(self._lock.lock_file)
+                f"no turn to write within {self._timeout_s:.0f} s", where=str(self._lock.lock_file)
             ) from error
 
     def __exit__(self, *_: object) -> None:
@@ -146,4 +169,19 @@ CommitLock = _ServerLock | _FolderLock
 
 def commit_lock(place: Place) -> CommitLock:
     """The lock of a place: reusable, of one thread; raises BackendError after five minutes of waiting."""
-    return _ServerLock(place) if place.server else _FolderLock(place.root / "commit.lock")
+    if place.server:
+        return _ServerLock(place, _LOCK_KEY, _LOCK_TIMEOUT_S)
+    return _FolderLock(place.root / "commit.lock", _LOCK_TIMEOUT_S)
+
+
+@contextmanager
+def one_build(place: Place, dataset: str) -> Iterator[None]:
+    """One build of a dataset at a time, on all machines; the lock of a killed one is free."""
+    folder = place.root / "datasets" / dataset
+    key = int(content_id("build", dataset)[:12], 16)
+    lock = _ServerLock(place, key, 0) if place.server else _FolderLock(folder / ".build.lock", 0)
+    try:
+        with lock:
+            yield
+    finally:
+        lock.close()

@@ -1,7 +1,7 @@
 """Names under which raters leave the warehouse: other ones in every export, and none that leads back once erased.
 
-Each rater has a secret key in a file of its own, outside the tables, so that no query shows it. The pseudonym in an
-export is HMAC-SHA256(key, export id): within one export the same rater has the same name, two exports cannot be
+Each rater has a secret key in a file or object of its own, outside the tables, so that no query shows it. The name in
+an export is HMAC-SHA256(key, export id): within one export the same rater has the same name, two exports cannot be
 joined on it, and without the key nobody can say whose name it was.
 """
 
@@ -13,6 +13,7 @@ import secrets
 from pathlib import Path
 
 from warehouse.catalog import Warehouse
+from warehouse.errors import NotFoundError
 
 _BYTES = 32
 
@@ -22,21 +23,36 @@ def _place(warehouse: Warehouse, annotator_id: str) -> Path:
 
 
 def _key(warehouse: Warehouse, annotator_id: str) -> bytes:
-    """The rater's key, made at its first use."""
-    path = _place(warehouse, annotator_id)
+    """The rater's key, made at its first use; of two processes only the first makes it."""
+    known = _read(warehouse, annotator_id)
+    if known is not None:
+        return known
+    with warehouse.commit():
+        return _read(warehouse, annotator_id) or _make(warehouse, annotator_id)
+
+
+def _read(warehouse: Warehouse, annotator_id: str) -> bytes | None:
+    try:
+        if warehouse.remote is not None:
+            # Not kept here: an erasure on another machine must reach every key.
+            return warehouse.remote.read(f"keys/{annotator_id}")
+        return _place(warehouse, annotator_id).read_bytes()
+    except (NotFoundError, FileNotFoundError):
+        return None
+
+
+def _make(warehouse: Warehouse, annotator_id: str) -> bytes:
+    path, key = _place(warehouse, annotator_id), secrets.token_bytes(_BYTES)
     path.parent.mkdir(mode=0o700, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}")
-    if not path.exists():
-        part.write_bytes(secrets.token_bytes(_BYTES))
-        part.chmod(0o600)
-        try:
-            # Only the first of two processes sets the key.
-            os.link(part, path)
-        except FileExistsError:
-            pass
-        finally:
-            part.unlink()
-    return path.read_bytes()
+    part.touch(mode=0o600)
+    part.write_bytes(key)
+    if warehouse.remote is not None:
+        warehouse.remote.write(f"keys/{annotator_id}", part)
+        part.unlink()
+    else:
+        os.replace(part, path)
+    return key
 
 
 class Pseudonyms:
@@ -60,3 +76,5 @@ class Pseudonyms:
 def destroy_key(warehouse: Warehouse, annotator_id: str) -> None:
     """After this nobody can say which name in an export was the rater's."""
     _place(warehouse, annotator_id).unlink(missing_ok=True)
+    if warehouse.remote is not None:
+        warehouse.remote.remove(f"keys/{annotator_id}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,18 @@ from warehouse.errors import BackendError, NotFoundError
 _TRIES, _PAUSE_S = 6, 0.2
 _PART = 8 * 1024 * 1024
 _NOTE = "remote.url"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a listing says of an object; `written_s` in seconds since 1970."""
+
+    size_bytes: int
+    written_s: float
+
+
+def _stored(about: dict[str, Any]) -> Stored:
+    return Stored(int(about["size"]), about["LastModified"].timestamp())
 
 
 class Remote:
@@ -59,16 +72,20 @@ class Remote:
                 time.sleep(_PAUSE_S * 2**attempt)
         raise BackendError(f"object storage does not answer: {last}", where=f"{self.url}/{name}") from last
 
-    def names(self, prefix: str) -> list[str]:
-        """Names of all objects that begin with `prefix`."""
+    def listing(self, prefix: str) -> dict[str, Stored]:
+        """All objects that begin with `prefix`, by name in order."""
         folder, _, start = prefix.rpartition("/")
         base = f"{self.url}/{folder}"
         try:
-            found = self._again(prefix, lambda: self._files().find(base, prefix=start))
+            found = self._again(prefix, lambda: self._files().find(base, prefix=start, detail=True))
         except NotFoundError:
-            return []
+            return {}
         cut = len(self.url.removeprefix("s3://")) + 1
-        return sorted(str(path)[cut:] for path in found)
+        return {path[cut:]: _stored(about) for path, about in sorted(found.items())}
+
+    def names(self, prefix: str) -> list[str]:
+        """Names of all objects that begin with `prefix`."""
+        return list(self.listing(prefix))
 
     def write(self, name: str, path: Path) -> None:
         """Store a local file."""
@@ -81,8 +98,17 @@ class Remote:
         except NotFoundError:
             return
 
+    def refresh(self, name: str, target: Path) -> Path:
+        """The local copy of an object that may have changed since it was made."""
+        about = _stored(self._again(name, lambda: self._files().info(f"{self.url}/{name}")))
+        if target.is_file() and (target.stat().st_size, target.stat().st_mtime) != (about.size_bytes, about.written_s):
+            target.unlink(missing_ok=True)
+        self.fetch(name, target)
+        os.utime(target, (about.written_s, about.written_s))
+        return target
+
     def fetch(self, name: str, target: Path) -> Path:
-        """A local copy of an object, in parts, whole or not at all."""
+        """A local copy of an object that never changes, in parts, whole or not at all."""
         if target.is_file():
             return target
         target.parent.mkdir(parents=True, exist_ok=True)

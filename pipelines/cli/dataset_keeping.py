@@ -31,6 +31,7 @@ def forget(
     prompt: Annotated[str | None, typer.Option(help="A prompt's id.")] = None,
     source: Annotated[str | None, typer.Option(help="The name of a source.")] = None,
     erase: Annotated[bool, typer.Option("--erase", help="Also remove rows, bytes and old snapshots.")] = False,
+    backup: Annotated[list[str] | None, typer.Option(help="A copy to erase from, too; repeat.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what depends on it.")] = False,
     warehouse: WarehouseUrl = DEFAULT_WAREHOUSE,
     json: Json = False,
@@ -46,8 +47,10 @@ def forget(
     given = [(kind, value) for kind, value in named.items() if value is not None]
     if len(given) != 1:
         raise ConfigError("name one of --annotator, --media, --prompt, --source", hint="one record at a time")
+    if backup and not erase:
+        raise ConfigError("--backup goes with --erase", hint="forgetting alone leaves copies as they are")
     with open_warehouse(warehouse) as opened:
-        answer = forget_record(opened, *given[0], erasing=erase, dry_run=dry_run)
+        answer = forget_record(opened, *given[0], erasing=erase, dry_run=dry_run, backups=backup or [])
     emit(answer, json)
     if fail_if_unchanged and not answer["changed"]:
         raise typer.Exit(4)

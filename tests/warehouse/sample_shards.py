@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from warehouse.shards.writer import Record, SplitWriter
+from warehouse.shards.writer import Record, SplitWriter, pack
 
 
 def record(number: int) -> Record:
@@ -20,6 +20,6 @@ def write(root: Path, samples: int, shard_bytes: int = 40_000) -> Path:
     folder = root / "datasets" / "small" / "v1" / "train"
     writer = SplitWriter(folder, shard_bytes)
     for number in range(samples):
-        writer.add(record(number))
+        writer.add(pack(record(number)))
     writer.close()
     return folder

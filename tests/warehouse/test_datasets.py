@@ -13,19 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tests.warehouse import preference_rows
 from tests.warehouse.preference_rows import CONSENSUS, World, config, picture
 from warehouse import Warehouse, open_warehouse
-from warehouse.datasets import build, query, versions
-from warehouse.datasets.recipe import SPLITS, BuildConfig, recipe_row, split_of
-from warehouse.datasets.select import choose_rationale
+from warehouse.datasets import build, select, versions
+from warehouse.datasets.recipe import SPLITS, BuildConfig, recipe_row, split_sql
 from warehouse.errors import CorruptDataError, DiskFullError, InvalidInputError, NotFoundError
-from warehouse.hashing import sha256_hex
-from warehouse.records import Row, instruction_row, rationale_row
+from warehouse.hashing import Column, content_id, sha256_hex
+from warehouse.records import instruction_row, rationale_row
 from warehouse.shards import Sample, open_split
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -204,26 +201,39 @@ def test_references_are_the_best_candidates_outside_the_pair(shared: Warehouse) 
             assert [sha256_hex(data) for data in sample.references] == [media[expected]]
 
 
-def _rationale(text: str, verdict: str, author: str = "human", verified: bool = False) -> Row:
-    return rationale_row("pair", "overall", verdict, text, author, "someone", verified=verified)
-
-
-@given(st.permutations(["x", "y", "z"]), st.sampled_from([0.0, 0.3, 0.5, 0.51, 1.0]))
-def test_the_rationale_agrees_and_does_not_depend_on_order(texts: list[str], p_a: float) -> None:
-    rows = [_rationale(text, verdict) for text in texts for verdict in ("a", "b", "tie")]
-    chosen = choose_rationale(rows, p_a)
-    assert chosen is not None and chosen["verdict"] == ("tie" if p_a == 0.5 else "a" if p_a > 0.5 else "b")
-    assert chosen == choose_rationale(sorted(rows, key=lambda row: str(row["rationale_id"])), p_a)
-
-
-def test_what_a_model_wrote_counts_only_where_verified() -> None:
-    assert choose_rationale([_rationale("x", "a", "model")], 1.0) is None
-    typed, checked = _rationale("x", "a"), _rationale("y", "a", "model", verified=True)
-    assert choose_rationale([typed, checked], 1.0) == checked and choose_rationale([typed], 0.0) is None
+def test_the_rationale_agrees_with_the_verdict_and_a_model_must_be_verified(warehouse: Warehouse) -> None:
+    """Verified before typed, then the smallest id; what a model wrote counts only where the label followed from it."""
+    world, expected = World(warehouse), dict[str, set[str]]()
+    world.consensus()
+    world.row("instructions", instruction_row("t2i", "overall", 1, "pairwise", "is two better ?"))
+    said = [("x", "human", False), ("y", "human", False), ("z", "model", True), ("w", "model", False)]
+    for number, (p_a, verdicts) in enumerate(
+        ((0.0, ["b"]), (0.3, ["b"]), (0.5, ["tie", "both_bad"]), (0.51, ["a"]), (1.0, ["a"]))
+    ):
+        for kinds in (said, said[:2], said[3:]):
+            pair = world.pair(f"say {number} {len(kinds)}", 10 * number + len(kinds))
+            world.votes(pair, "overall", p_a)
+            rows = [
+                rationale_row(pair, "overall", verdict, f"{text} {verdict}", author, "someone", verified=verified)
+                for text, author, verified in kinds
+                for verdict in ("a", "b", "tie", "both_bad")
+            ]
+            for row in rows:
+                world.row("rationales", row)
+            usable = [row for row in rows if row["verdict"] in verdicts]
+            best = [row for row in usable if row["verified"]]
+            best = best or [row for row in usable if row["author_kind"] == "human"]
+            expected[pair] = {min(best, key=lambda row: str(row["rationale_id"]))["text"]} if best else {""}
+    world.save()
+    build.run(config(name="said"), warehouse)
+    found = {sample.facts["pair_id"]: {sample.rationale} for samples in _samples(warehouse, "said").values()
+             for sample in samples}
+    assert found == expected and len(found) == 15
 
 
 def test_pages_do_not_change_the_version(shared: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(query, "PAGE_PAIRS", 7)
+    monkeypatch.setattr(select, "_PAGE", 7)
+    monkeypatch.setattr(select, "_OUTLINE_PAGE", 5)
     assert build.run(config(name="pages"), shared).outputs["hash"] == versions.show_version(shared, "calm")["hash"]
     assert _files(shared, "pages") == _files(shared, "calm")
 
@@ -355,12 +365,19 @@ def test_recipes_that_make_no_sense(changes: dict[str, Any]) -> None:
         config(**changes)
 
 
-def test_splits_keep_to_their_fractions_and_to_their_seed() -> None:
+def test_splits_keep_to_their_fractions_and_to_their_seed(warehouse: Warehouse) -> None:
     recipe = BuildConfig(name="x", consensus_ids=("c",), validation=0.2, test=0.1)
-    found = [split_of(f"prompt {number}", recipe) for number in range(4000)]
+
+    def dealt(recipe: BuildConfig) -> list[str]:
+        texts = "(SELECT 'prompt ' || n AS t FROM range(4000) r(n) ORDER BY n)"
+        sql = f"SELECT {split_sql(Column('t'), recipe)} AS split FROM {texts}"
+        return [row["split"] for row in warehouse.rows(sql)]
+
+    found = dealt(recipe)
     assert abs(found.count("test") / 4000 - 0.1) < 0.02 and abs(found.count("validation") / 4000 - 0.2) < 0.025
     other = recipe.model_copy(update={"split_seed": 1})
-    assert found != [split_of(f"prompt {number}", other) for number in range(4000)]
-    assert recipe_row(recipe)["recipe_id"] != recipe_row(other)["recipe_id"]
-    everything = recipe.model_copy(update={"validation": 0.0, "test": 1.0})
-    assert {split_of(f"prompt {number}", everything) for number in range(100)} == {"test"}
+    assert found != dealt(other) and recipe_row(recipe)["recipe_id"] != recipe_row(other)["recipe_id"]
+    assert set(dealt(recipe.model_copy(update={"validation": 0.0, "test": 1.0}))) == {"test"}
+    # The rule in plain arithmetic: the first 52 bits of the hash, as a fraction.
+    places = [int(content_id("split", 0, f"prompt {number}")[:13], 16) / 2**52 for number in range(4000)]
+    assert found == ["test" if x < 0.1 else "validation" if x < 0.1 + 0.2 else "train" for x in places]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -11,7 +12,7 @@ import pytest
 from pipelines.forgetting import forget
 from tests.warehouse.preference_rows import config
 from tests.warehouse.two_versions import Ids
-from warehouse import Warehouse
+from warehouse import Warehouse, open_warehouse
 from warehouse.datasets import build
 from warehouse.datasets.recipe import SPLITS
 from warehouse.datasets.verify import verify
@@ -94,6 +95,21 @@ def test_a_picture_and_its_bytes(mine: Warehouse, ids: Ids) -> None:
     left_out = json.loads(mine.rows("SELECT counts_json FROM dataset_versions WHERE version = 3")[0]["counts_json"])
     assert left_out["left_out"] == {"withdrawn": 2}
     assert mine.rows("SELECT count(*) AS n FROM votes WHERE pair_id = ?", [ids.pairs[5]])[0]["n"] == 0
+
+
+def test_backups_are_erased_from_too(mine: Warehouse, ids: Ids, tmp_path: Path) -> None:
+    copy, other = tmp_path / "copy", tmp_path / "other"
+    shutil.copytree(mine.root, copy)
+    open_warehouse(str(other)).close()
+    with pytest.raises(NotFoundError, match="nowhere"):
+        forget(mine, "prompt", "p", erasing=True, dry_run=False, backups=[str(tmp_path / "nowhere")])
+    prompt = mine.rows("SELECT min(prompt_id) AS id FROM prompts")[0]["id"]
+    answer = forget(mine, "prompt", prompt, erasing=True, dry_run=False, backups=[str(copy), str(other)])
+    assert answer["backups"][0]["erased"]["rows"] == answer["erased"]["rows"]
+    assert answer["backups"][1]["erased"] is None
+    assert not [path for path in copy.rglob("*") if path.is_file() and prompt in _texts(path)]
+    with open_warehouse(str(copy)) as opened:
+        assert verify(opened, "calm@1")["ok"]
 
 
 def test_a_source_that_is_everything(mine: Warehouse) -> None:

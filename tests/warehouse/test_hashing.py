@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warehouse.hashing import canonical_json, canonical_text, content_id
+from warehouse import Warehouse
+from warehouse.hashing import (
+    Column,
+    canonical_json,
+    canonical_text,
+    content_id,
+    content_id_sql,
+    netstrings,
+    netstrings_sql,
+)
 
 parts = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(), st.binary())
 
@@ -44,3 +53,21 @@ def test_json_refuses_nan() -> None:
 
 def test_texts_that_read_the_same() -> None:
     assert canonical_text("  A red\n\t\uff22all ") == canonical_text("a RED ball") == "a red ball"
+
+
+TEXTS = ["", "a", "é", "日本語 🙂", "it's", 'say "x"\n\t\x1f', "x" * 300]
+
+
+def test_the_database_makes_the_same_ids(warehouse: Warehouse) -> None:
+    for first in TEXTS:
+        sql = content_id_sql("kind", Column("t"), 7, Column("u"))
+        found = warehouse.rows(f"SELECT {sql} AS id FROM (SELECT ?::VARCHAR AS t, 'u' AS u)", [first])
+        assert found == [{"id": content_id("kind", first, 7, "u")}]
+        joined = warehouse.rows(f"SELECT {netstrings_sql(['t', 't'])} AS n FROM (SELECT ?::VARCHAR AS t)", [first])
+        assert joined[0]["n"].encode() == netstrings([first, first])
+
+
+def test_the_database_writes_floats_as_python_does(warehouse: Warehouse) -> None:
+    values = [0.0, 1.0, 0.5, 1 / 3, 2 / 3, 0.1, 1e-5, 1e-7, 29.97, 1e22, 5e-324, *np.random.default_rng(0).random(500)]
+    rows = warehouse.rows("SELECT x, printf('%.17g', x) AS text FROM (SELECT unnest(?::DOUBLE[]) AS x)", [values])
+    assert all(f"{row['x']:.17g}" == row["text"] for row in rows)

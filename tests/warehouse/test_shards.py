@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from warehouse.errors import CorruptDataError, InvalidInputError
 from warehouse.hashing import sha256_hex
 from warehouse.shards import ustar
-from warehouse.shards.writer import INDEX, Record, SplitWriter
+from warehouse.shards.writer import INDEX, Record, SplitWriter, pack
 
 NAMES = st.from_regex(r"[a-z0-9_-]{1,60}(\.[a-z0-9_-]{1,9}){0,4}", fullmatch=True)
 
@@ -62,7 +62,7 @@ def _record(number: int, extension: str = "png", size: int = 1000, extra: tuple[
 def _write(folder: Path, records: list[Record], shard_bytes: int) -> SplitWriter:
     writer = SplitWriter(folder, shard_bytes)
     for record in records:
-        writer.add(record)
+        writer.add(pack(record))
     writer.close()
     return writer
 
@@ -119,4 +119,4 @@ def test_the_same_samples_give_the_same_bytes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ["a.b", "a/b"])
 def test_keys_that_readers_would_split(tmp_path: Path, key: str) -> None:
     with pytest.raises(InvalidInputError):
-        SplitWriter(tmp_path, 1024).add(Record(key, "t2i", "overall", "image", [("json", b"{}")]))
+        pack(Record(key, "t2i", "overall", "image", [("json", b"{}")]))

@@ -11,36 +11,29 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pyarrow as pa
-from filelock import FileLock
 
 from warehouse.catalog import Warehouse
 from warehouse.datasets.card import Tally, write_card
 from warehouse.datasets.query import Snapshot
 from warehouse.datasets.recipe import SPLITS, BuildConfig, recipe_row
 from warehouse.datasets.rows import record_of, sample_row, shard_rows
-from warehouse.datasets.select import ContentHash, Outline, Selector, outline
+from warehouse.datasets.select import Chosen, ContentHash, Outline, outline, samples
 from warehouse.errors import ConflictError, DiskFullError, InvalidInputError
 from warehouse.hashing import canonical_json
+from warehouse.lake import one_build
 from warehouse.records import Row
-from warehouse.shards.writer import Shard, SplitWriter, sync_folder
+from warehouse.shards.writer import Packed, Shard, SplitWriter, pack, sync_folder
 from warehouse.stage import Receipt, Recorder, run_stage
 
 CARD = "README.md"
 _PAGE, _REPORT = 20_000, 64
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One build of a dataset at a time; the lock of a killed one is free."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / ".build.lock"):
-        yield
+_PACKERS, _AHEAD = 8, 64
 
 
 class _Version:
@@ -72,9 +65,10 @@ class _Version:
     def _fill(self, writers: dict[str, SplitWriter], recorder: Recorder) -> None:
         digest, page = ContentHash(), list[Row]()
         total = sum(self.plan.splits.values())
-        for done, chosen in enumerate(Selector(self.snapshot), 1):
-            shard = writers[chosen.split].add(record_of(self.warehouse, chosen))
-            page.append(sample_row(chosen, shard, digest.add(chosen)))
+        for done, (chosen, packed) in enumerate(self._packed(), 1):
+            shard = writers[chosen.split].add(packed)
+            digest.add([chosen.key], [chosen.content])
+            page.append(sample_row(chosen, shard))
             self.tally.add(chosen)
             if len(page) == _PAGE or done == total:
                 self.rows.append(pa.Table.from_pylist(page))
@@ -87,6 +81,21 @@ class _Version:
                 where=str(self.folder),
                 hint="run the same command again",
             )
+
+    def _packed(self) -> Iterator[tuple[Chosen, Packed]]:
+        """Samples in their order; the media of the next ones are read, checked and packed by threads meanwhile."""
+        with ThreadPoolExecutor(_PACKERS) as pool:
+            ahead: deque[tuple[Chosen, Future[Packed]]] = deque()
+            for chosen in samples(self.snapshot):
+                ahead.append((chosen, pool.submit(self._pack, chosen)))
+                if len(ahead) > _AHEAD:
+                    first, packed = ahead.popleft()
+                    yield first, packed.result()
+            for chosen, packed in ahead:
+                yield chosen, packed.result()
+
+    def _pack(self, chosen: Chosen) -> Packed:
+        return pack(record_of(self.warehouse, chosen))
 
     def commit(self, shards: dict[str, list[Shard]], recorder: Recorder) -> int:
         """Give the version its number, move its folder there, then write its rows; returns the number."""
@@ -102,6 +111,7 @@ class _Version:
         shutil.rmtree(self.folder / f"v{version}", ignore_errors=True)
         os.replace(self.building, self.folder / f"v{version}")
         sync_folder(self.folder)
+        self.warehouse.publish(self.folder / f"v{version}")
         recorder.progress(1, 1, "rows")
         place = {"name": self.config.name, "version": version}
         about = {
@@ -119,11 +129,12 @@ class _Version:
         with self.warehouse.commit(f"dataset {self.config.name}@{version}"):
             self.warehouse.merge("recipes", [self.recipe], run_id=recorder.run_id)
             self.warehouse.merge("shards", shard_rows(self.config.name, version, shards), run_id=recorder.run_id)
-            for batch in self.rows:
-                named = batch.append_column("name", pa.array([self.config.name] * len(batch)))
-                numbered = named.append_column("version", pa.array([version] * len(batch), pa.int32()))
-                self.warehouse.merge("samples", numbered, run_id=recorder.run_id)
+            rows = pa.concat_tables(self.rows)
+            named = rows.append_column("name", pa.repeat(self.config.name, len(rows)))
+            numbered = named.append_column("version", pa.repeat(pa.scalar(version, pa.int32()), len(rows)))
+            self.warehouse.merge("samples", numbered, run_id=recorder.run_id)
             self.warehouse.merge("dataset_versions", [about], run_id=recorder.run_id)
+        self.warehouse.release(self.folder / f"v{version}")
         return version
 
 
@@ -142,7 +153,7 @@ def run(config: BuildConfig, warehouse: Warehouse) -> Receipt:
     Outputs name, version, hash, samples {split: n} and left_out {reason: n}. Raises NotFoundError for an unknown
     consensus, InvalidInputError where no sample is left.
     """
-    with _alone(warehouse.root / "datasets" / config.name):
+    with one_build(warehouse.place, config.name):
         snapshot = Snapshot(config, warehouse)
         plan = outline(snapshot)
         if not plan.splits:

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
-from warehouse.hashing import canonical_json, content_id
+from warehouse.hashing import Column, canonical_json, content_id, content_id_sql
 from warehouse.records import Row
 from warehouse.stage import StageConfig
 
 SPLITS = ("train", "validation", "test", "ood")
-_STEPS = 2**52
 
 
 class BuildConfig(StageConfig):
@@ -69,9 +68,9 @@ def recipe_row(config: BuildConfig) -> Row:
     return {"recipe_id": content_id("recipe", body), "name": config.name, "body_json": body}
 
 
-def split_of(canonical: str, config: BuildConfig) -> str:
-    """train, validation or test, by the hash of the prompt's canonical text."""
-    place = (int(content_id("split", config.split_seed, canonical)[:16], 16) >> 12) / _STEPS
-    if place < config.test:
-        return "test"
-    return "validation" if place < config.test + config.validation else "train"
+def split_sql(canonical: Column, config: BuildConfig) -> str:
+    """SQL for train, validation or test, by the first 52 bits of a hash of the prompt's canonical text."""
+    digits = f"substring({content_id_sql('split', config.split_seed, canonical)}, 1, 13)"
+    place = f"(('0x' || {digits})::BIGINT::DOUBLE / {2**52}::DOUBLE)"
+    test, both = (f"'{limit!r}'::DOUBLE" for limit in (config.test, config.test + config.validation))
+    return f"CASE WHEN {place} < {test} THEN 'test' WHEN {place} < {both} THEN 'validation' ELSE 'train' END"

@@ -6,24 +6,23 @@ from dataclasses import asdict
 
 from warehouse.catalog import Warehouse
 from warehouse.datasets.select import Chosen, MediaMember
-from warehouse.errors import ConflictError, CorruptDataError
+from warehouse.errors import ConflictError, CorruptDataError, NotFoundError
 from warehouse.hashing import canonical_json, sha256_hex
 from warehouse.records import ADVERSARIAL, Row
 from warehouse.shards.writer import Record, Shard
 
 
 def _media(warehouse: Warehouse, member: MediaMember) -> bytes:
-    path = warehouse.root / member.uri
     try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
+        data = warehouse.local(member.uri).read_bytes()
+    except (FileNotFoundError, NotFoundError) as error:
         raise ConflictError(
-            "a media file went away while the version was made", where=str(path), hint="run the same command again"
+            "a media file went away while the version was made", where=member.uri, hint="run the same command again"
         ) from error
     if sha256_hex(data) != member.media_id:
         raise CorruptDataError(
             f"media {member.media_id} has other bytes than its name says",
-            where=str(path),
+            where=str(warehouse.root / member.uri),
             hint="restore the file, or remove it: its pairs are then left out and counted",
         )
     return data
@@ -46,8 +45,8 @@ def record_of(warehouse: Warehouse, chosen: Chosen) -> Record:
     )
 
 
-def sample_row(chosen: Chosen, shard: str, sha256: str) -> Row:
-    """The row of a sample, but for name and version; `shard` is the shard's file, `sha256` its content hash."""
+def sample_row(chosen: Chosen, shard: str) -> Row:
+    """The row of a sample, but for name and version; `shard` is the shard's file."""
     facts = chosen.facts
     return {
         "sample_key": chosen.key,
@@ -57,7 +56,7 @@ def sample_row(chosen: Chosen, shard: str, sha256: str) -> Row:
         "rationale_id": facts["rationale_id"] or None,
         "reference_ids_json": canonical_json(list(chosen.reference_ids)),
         "p_a": facts["p_a"],
-        "content_sha256": sha256,
+        "content_sha256": chosen.content,
         "shard": f"{chosen.split}/{shard}",
     }
 

@@ -1,7 +1,8 @@
-"""Rows -> samples: what stays, what is left out and why, and the facts that each sample carries.
+"""Preferences -> samples: what stays, what is left out and why, and the facts that each sample carries.
 
 A sample's facts are flat and never null, so that every reader infers the same types from any sample. The content
-hash is over these canonical rows and the ids of media, never over the bytes of a file.
+hash is over these canonical facts and the ids of media, never over the bytes of a file; the database takes it when a
+version is made (FACTS, as SQL), and `content_sha256` takes the same one from a sample that was read.
 """
 
 from __future__ import annotations
@@ -13,13 +14,119 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from warehouse.datasets.query import Snapshot
-from warehouse.datasets.recipe import split_of
-from warehouse.hashing import canonical_json, content_id, sha256_hex
-from warehouse.records import Row
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from warehouse.datasets.query import Snapshot, texts
+from warehouse.datasets.recipe import split_sql
+from warehouse.hashing import Column, content_id_sql, netstrings, netstrings_sql
 from warehouse.shards.reader import SAMPLE_SCHEMA
 
 _MERGED_BY = ("consensus_id", "preference_id")
+_PAGE = 2_000
+_OUTLINE_PAGE = 100_000
+_TEXT_FACTS = (
+    *("pair_id", "prompt_id", "candidate_a", "candidate_b", "media_a", "media_b", "generator_a", "generator_b"),
+    *("generator_name_a", "generator_name_b", "task", "dimension", "media_kind", "source", "prompt_source", "domain"),
+    *("preference_id", "consensus_id"),
+)
+_COUNTS = ("n_votes", "n_a", "n_b", "n_tie", "n_both_bad")
+
+
+def _facts(snapshot: Snapshot) -> dict[str, str]:
+    """Each fact as SQL over `_JOINED`; the type is the fact's own."""
+    return {
+        "schema": f"{SAMPLE_SCHEMA}::BIGINT",
+        "key": "key",
+        **{name: f"coalesce({name}, '')" for name in _TEXT_FACTS},
+        **{name: f"coalesce({name}, 0)::DOUBLE" for name in ("p_a", "p_tie")},
+        **{name: f"coalesce({name}, 0)::BIGINT" for name in _COUNTS},
+        "split_population": "coalesce(split_population, false)",
+        # 0 where there is no rate: images.
+        "fps": "coalesce(fps_a, 0)::DOUBLE",
+        "fps_b": "coalesce(fps_b, 0)::DOUBLE",
+        "instruction_id": "coalesce(instruction_id, '')",
+        "instruction_version": f"{snapshot.config.instruction_version}::BIGINT",
+        "rationale_id": "coalesce(rationale_id, '')",
+        "rationale_verdict": "coalesce(rationale_verdict, '')",
+        "rationale_author_kind": "coalesce(rationale_author_kind, '')",
+        "rationale_verified": "coalesce(rationale_verified, false)",
+        "licences": "array_to_string(licence_ids, ' ')",
+    }
+
+
+_SAID = """
+said AS (
+    SELECT pair_id, dimension, if(verdict IN ('tie', 'both_bad'), 'tie', verdict) AS side,
+        min_by(rationale_id, if(coalesce(verified, false), '0', '1') || rationale_id) AS rationale_id
+    FROM @rationales r WHERE {wanted} AND trim(coalesce(text, '')) <> ''
+        AND (coalesce(verified, false) OR author_kind IS DISTINCT FROM 'model') AND NOT {withdrawn} GROUP BY ALL
+)"""
+_RANKED = """
+ranked AS (
+    SELECT *, {turn} AS turn FROM @preferences f
+    WHERE list_contains({consensus}, consensus_id) AND (len({dimensions}) = 0 OR list_contains({dimensions}, dimension))
+)"""
+_OTHERS = """
+others AS (
+    SELECT DISTINCT v.pair_id, v.dimension FROM @votes v LEFT JOIN @annotators a ON a.annotator_id = v.annotator_id
+    WHERE len({kinds}) > 0 AND NOT coalesce(v.deleted, false)
+        AND NOT list_contains({kinds}, coalesce(a.kind, 'unknown'))
+)"""
+_REFERENCES = """
+refs AS (
+    SELECT r.prompt_id, list({{'candidate_id': r.candidate_id, 'media_id': m.media_id, 'uri': m.uri}}
+        ORDER BY r.rank, r.candidate_id) AS ranked
+    FROM @reference_ranks r JOIN @candidates c ON c.candidate_id = r.candidate_id JOIN @media m ON
+        m.media_id = c.media_id
+    WHERE r.model_id = {model} AND NOT {withdrawn} AND NOT list_contains({absent}, m.uri) GROUP BY ALL
+)"""
+_JOINED = """
+joined AS (
+    SELECT f.preference_id, f.consensus_id, f.pair_id, f.dimension, f.p_a, f.p_tie, f.n_votes, f.n_a, f.n_b, f.n_tie,
+        f.n_both_bad, f.split_population, f.turn, q.task, q.source, q.prompt_id, q.prompt_b_id, q.candidate_a,
+        q.candidate_b, t.text, t.canonical, t.domain, t.media_kind, t.source AS prompt_source, t.condition_media_id,
+        ga.generator_id AS generator_a, gb.generator_id AS generator_b, ga.name AS generator_name_a,
+        gb.name AS generator_name_b, ma.media_id AS media_a, ma.uri AS uri_a, ma.fps AS fps_a,
+        mb.media_id AS media_b, mb.uri AS uri_b, mb.fps AS fps_b, mc.uri AS uri_cond,
+        list_sort(list_distinct([t.licence_id, ma.licence_id, mb.licence_id, mc.licence_id])) AS licence_ids,
+        i.instruction_id, i.template, o.pair_id IS NOT NULL AS other_voters, r.rationale_id, r.text AS rationale,
+        r.verdict AS rationale_verdict, r.author_kind AS rationale_author_kind, r.verified AS rationale_verified,
+        {references} AS reference_list, {key} AS key
+    FROM ranked f LEFT JOIN @pairs q ON q.pair_id = f.pair_id
+    LEFT JOIN @prompts t ON t.prompt_id = q.prompt_id
+    LEFT JOIN @candidates a ON a.candidate_id = q.candidate_a
+    LEFT JOIN @candidates b ON b.candidate_id = q.candidate_b
+    LEFT JOIN @generators ga ON ga.generator_id = a.generator_id
+    LEFT JOIN @generators gb ON gb.generator_id = b.generator_id
+    LEFT JOIN @media ma ON ma.media_id = a.media_id LEFT JOIN @media mb ON mb.media_id = b.media_id
+    LEFT JOIN @media mc ON mc.media_id = t.condition_media_id
+    LEFT JOIN (SELECT * FROM @instructions x WHERE version = {version} AND form = {form}) i
+        ON i.task = q.task AND i.dimension = f.dimension
+    LEFT JOIN others o ON o.pair_id = f.pair_id AND o.dimension = f.dimension
+    LEFT JOIN said s ON s.pair_id = f.pair_id AND s.dimension = f.dimension
+        AND s.side = CASE WHEN f.p_a = 0.5 THEN 'tie' WHEN f.p_a > 0.5 THEN 'a' ELSE 'b' END
+    LEFT JOIN @rationales r ON r.rationale_id = s.rationale_id {more}
+    WHERE len({tasks}) = 0 OR list_contains({tasks}, coalesce(q.task, ''))
+)"""
+_REASON = """CASE WHEN turn > 1 THEN 'superseded' WHEN text IS NULL THEN 'pair_unknown'
+    WHEN prompt_b_id IS NOT NULL THEN 'across_prompts' WHEN {withdrawn} THEN 'withdrawn'
+    WHEN len({sources}) > 0 AND NOT list_has_any({sources}, [source, prompt_source]) THEN 'other_source'
+    WHEN len({generators}) > 0 AND NOT (list_has_any({generators}, [generator_a, generator_name_a])
+        AND list_has_any({generators}, [generator_b, generator_name_b])) THEN 'other_generator'
+    WHEN other_voters THEN 'other_annotators' WHEN p_a IS NULL THEN 'no_label'
+    WHEN coalesce(n_votes, 0) < {min_votes} THEN 'few_votes'
+    WHEN list_contains({closed}, lower(list_filter(licence_ids, lambda l: NOT list_contains({free}, lower(l)))[1]))
+        THEN 'licence_non_commercial'
+    WHEN len(list_filter(licence_ids, lambda l: NOT list_contains({free}, lower(l)))) > 0 THEN 'licence_unknown'
+    WHEN instruction_id IS NULL THEN 'no_instruction'
+    WHEN uri_a IS NULL OR uri_b IS NULL OR (condition_media_id IS NOT NULL AND uri_cond IS NULL)
+        OR list_has_any({absent}, [uri_a, uri_b, uri_cond]) THEN 'media_absent' ELSE '' END"""
+_SPLIT = """CASE WHEN list_has_any({generators}, [generator_a, generator_b, generator_name_a, generator_name_b])
+    OR canonical IN (SELECT canonical FROM @prompts h WHERE list_contains({domains}, coalesce(domain, ''))
+        OR list_contains({sources}, coalesce(source, ''))) THEN 'ood' ELSE {dealt} END"""
+_TEXTS = ("prompt", "instruction", "rationale_text")
+_MEMBERS = {"a": ("uri_a", "media_a"), "b": ("uri_b", "media_b"), "cond": ("uri_cond", "condition_media_id")}
 
 
 @dataclass(frozen=True)
@@ -38,7 +145,7 @@ class MediaMember:
 
 @dataclass(frozen=True)
 class Chosen:
-    """A sample that goes into the version."""
+    """A sample that goes into the version; `content` is its content hash."""
 
     key: str
     split: str
@@ -49,191 +156,137 @@ class Chosen:
     facts: dict[str, Any]
     media: tuple[MediaMember, ...]
     reference_ids: tuple[str, ...]
-
-    def content_sha256(self) -> str:
-        """64 hex digits over everything the sample says; see the function of this name."""
-        texts = [self.split, self.prompt, self.instruction, self.rationale]
-        return content_sha256(texts, self.facts, [(member.suffix, member.media_id) for member in self.media])
+    content: str
 
 
-def content_sha256(texts: Sequence[str], facts: Mapping[str, Any], media: Sequence[tuple[str, str]]) -> str:
-    """Hash of split, prompt, instruction and rationale; facts but for the run that merged the votes; (suffix, id).
+def content_sha256(split: str, texts: Sequence[str], facts: Mapping[str, Any], media: Mapping[str, str]) -> str:
+    """64 hex digits over split, prompt, instruction, rationale, facts, and {suffix: media id}.
 
-    So a sample that another consensus run left as it was counts as unchanged when versions are compared.
+    The run that merged the votes is left out, so a sample that another consensus run left as it was counts as
+    unchanged when versions are compared.
     """
-    kept = {name: value for name, value in facts.items() if name not in _MERGED_BY}
-    return sha256_hex(canonical_json([list(texts), kept, [list(member) for member in media]]).encode())
+    kept = [(name, _said(value)) for name, value in sorted(facts.items()) if name not in _MERGED_BY]
+    parts = [split, *texts, *(part for pair in [*kept, *sorted(media.items())] for part in pair)]
+    return hashlib.sha256(netstrings(parts)).hexdigest()
 
 
-def verdict_of(p_a: float) -> tuple[str, ...]:
-    """Labels that agree with P(a beats b): ties and both-bad agree with one half."""
-    if p_a == 0.5:
-        return ("tie", "both_bad")
-    return ("a",) if p_a > 0.5 else ("b",)
+def _said(value: Any) -> str:
+    """A fact as text; floats with the 17 digits that tell any two apart."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:.17g}" if isinstance(value, float) else str(value)
 
 
-def choose_rationale(rationales: list[Row], p_a: float) -> Row | None:
-    """The rationale whose verdict agrees with the consensus; verified before typed ones, then the smallest id.
+def _content_sql(facts: Mapping[str, str]) -> str:
+    """SQL for `content_sha256` over the columns of `_columns`."""
+    parts = ["split", *_TEXTS]
+    for name, sql in sorted(facts.items()):
+        if name not in _MERGED_BY:
+            said = f"printf('%.17g', \"{name}\")" if sql.endswith("::DOUBLE") else f'"{name}"::VARCHAR'
+            parts += [f"'{name}'", said]
+    return f"sha256(concat({netstrings_sql(parts)}, media_text))"
 
-    What a model wrote counts only where the verdict could be predicted back from it.
-    """
-    agreeing = [row for row in rationales if row["verdict"] in verdict_of(p_a)]
-    usable = [row for row in agreeing if row["verified"] or row["author_kind"] != "model"]
-    return min(usable, key=lambda row: (not row["verified"], row["rationale_id"]), default=None)
+
+def _media_sql(references: int) -> str:
+    """SQL for the netstrings of a sample's media: suffix and id, in order of the suffix."""
+    suffix = "'{role}' || regexp_extract({uri}, '\\.[^./]*$')"
+    members = dict(_MEMBERS)
+    for number in range(references):
+        place = f"reference_list[{number + 1}]"
+        members[f"ref{number}"] = (f"{place}.uri", f"{place}.media_id")
+    told = [
+        f"if({media} IS NULL, '', {netstrings_sql([suffix.format(role=role, uri=uri), media])})"
+        for role, (uri, media) in sorted(members.items())
+    ]
+    return f"concat({', '.join(told)})"
 
 
-class Selector:
-    """Walks a snapshot once; `left_out` counts by reason what does not become a sample."""
+def selection_sql(snapshot: Snapshot) -> str:
+    """One row a preference with all of a sample: facts, texts, uris, `reason` ("" where it stays), `content`."""
+    facts = _facts(snapshot)
+    listed = ", ".join(f'{sql} AS "{name}"' for name, sql in facts.items())
+    return f"""WITH {_sources(snapshot)}, named AS (
+    SELECT {listed}, key AS sample_key, coalesce(canonical, '') AS canonical, coalesce(text, '') AS prompt,
+        coalesce(template, '') AS instruction, coalesce(rationale, '') AS rationale_text, uri_a, uri_b, uri_cond,
+        condition_media_id, reference_list, {_reason(snapshot)} AS reason, {_split(snapshot)} AS split,
+        {_media_sql(snapshot.config.references)} AS media_text FROM joined
+) SELECT * EXCLUDE (media_text), {_content_sql(facts)} AS content FROM named"""
 
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot, self._config = snapshot, snapshot.config
-        self.left_out: Counter[str] = Counter()
 
-    def __iter__(self) -> Iterator[Chosen]:
-        self.left_out.clear()
-        for preferences, rationales in self._snapshot.pages():
-            seen: set[tuple[str, str]] = set()
-            for row in preferences:
-                place = (row["pair_id"], row["dimension"])
-                reason = "superseded" if place in seen else self.reason(row)
-                seen.add(place)
-                if reason:
-                    self.left_out[reason] += 1
-                else:
-                    yield self._chosen(row, rationales.get(place, []))
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
-    def reason(self, row: Row) -> str:
-        """Why a preference becomes no sample, "" where it does."""
-        config = self._config
-        if row["text"] is None:
-            return "pair_unknown"
-        if row["prompt_b_id"] is not None:
-            return "across_prompts"
-        if self._withdrawn(row):
-            return "withdrawn"
-        filtered = self._filtered(row)
-        if filtered:
-            return filtered
-        if row["p_a"] is None:
-            return "no_label"
-        if row["n_votes"] < config.min_votes:
-            return "few_votes"
-        refused = self._refused_licence(row)
-        if refused:
-            return refused
-        if (row["task"], row["dimension"]) not in self._snapshot.instructions:
-            return "no_instruction"
-        return "" if self._present(row) else "media_absent"
 
-    def _withdrawn(self, row: Row) -> bool:
-        """Whether what the sample shows was forgotten (warehouse/forget.py)."""
-        media = (row["media_a"], row["media_b"], row["condition_media_id"])
-        named = [("prompt", row["prompt_id"]), ("source", row["source"]), ("source", row["prompt_source"])]
-        return any(self._snapshot.withdrawn(*pair) for pair in [*named, *(("media", value) for value in media)])
-
-    def _filtered(self, row: Row) -> str:
-        """Why the recipe's filters leave a preference out, "" where they do not."""
-        config = self._config
-        if config.sources and not {row["source"], row["prompt_source"]} & set(config.sources):
-            return "other_source"
-        sides = ({row["generator_a"], row["generator_name_a"]}, {row["generator_b"], row["generator_name_b"]})
-        if config.generators and not all(side & set(config.generators) for side in sides):
-            return "other_generator"
-        if config.annotator_kinds and not set(row["annotator_kinds"]) <= set(config.annotator_kinds):
-            return "other_annotators"
-        return ""
-
-    def _refused_licence(self, row: Row) -> str:
-        named = {name.casefold() for name in self._config.licences}
-        for licence in _licences(row):
-            if licence.casefold() in named:
-                continue
-            non_commercial = self._snapshot.licences.get(licence.casefold())
-            if non_commercial is None:
-                return "licence_unknown"
-            if non_commercial:
-                return "licence_non_commercial"
-        return ""
-
-    def _present(self, row: Row) -> bool:
-        uris = [row["uri_a"], row["uri_b"], *([row["uri_cond"]] if row["condition_media_id"] else [])]
-        return all(uri and (self._snapshot.root / uri).is_file() for uri in uris)
-
-    def _split(self, row: Row) -> str:
-        generators = {row["generator_a"], row["generator_b"], row["generator_name_a"], row["generator_name_b"]}
-        held_out = row["canonical"] in self._snapshot.ood_texts or generators & set(self._config.ood_generators)
-        return "ood" if held_out else split_of(row["canonical"], self._config)
-
-    def _chosen(self, row: Row, rationales: list[Row]) -> Chosen:
-        instruction = self._snapshot.instructions[(row["task"], row["dimension"])]
-        rationale = choose_rationale(rationales, row["p_a"])
-        references = self._references(row)
-        media = [MediaMember("a", row["media_a"], row["uri_a"]), MediaMember("b", row["media_b"], row["uri_b"])]
-        media += [MediaMember(f"ref{i}", ref["media_id"], ref["uri"]) for i, ref in enumerate(references)]
-        if row["condition_media_id"]:
-            media.append(MediaMember("cond", row["condition_media_id"], row["uri_cond"]))
-        key = content_id("sample", row["pair_id"], row["dimension"], self._config.instruction_version)
-        return Chosen(
-            key=key,
-            split=self._split(row),
-            canonical=row["canonical"],
-            prompt=row["text"],
-            instruction=instruction["template"],
-            rationale=rationale["text"] if rationale else "",
-            facts=self._facts(key, row, instruction, rationale),
-            media=tuple(media),
-            reference_ids=tuple(ref["candidate_id"] for ref in references),
+def _sources(snapshot: Snapshot) -> str:
+    config, none = snapshot.config, "[]::STRUCT(candidate_id VARCHAR, media_id VARCHAR, uri VARCHAR)[]"
+    consensus = texts(config.consensus_ids)
+    turn = "1"
+    if len(config.consensus_ids) > 1:
+        turn = (
+            "row_number() OVER (PARTITION BY pair_id, dimension "
+            f"ORDER BY list_position({consensus}, consensus_id), preference_id)"
         )
-
-    def _references(self, row: Row) -> list[Row]:
-        pair = (row["candidate_a"], row["candidate_b"])
-        ranked = [ref for ref in self._snapshot.references.get(row["prompt_id"], []) if ref["candidate_id"] not in pair]
-        shown = [ref for ref in ranked if not self._snapshot.withdrawn("media", ref["media_id"])]
-        present = [ref for ref in shown if (self._snapshot.root / ref["uri"]).is_file()]
-        return present[: self._config.references]
-
-    def _facts(self, key: str, row: Row, instruction: Row, rationale: Row | None) -> dict[str, Any]:
-        texts = (
-            "pair_id prompt_id candidate_a candidate_b media_a media_b generator_a generator_b generator_name_a "
-            "generator_name_b task dimension media_kind source prompt_source domain preference_id consensus_id"
+    parts = [
+        _RANKED.format(turn=turn, consensus=consensus, dimensions=texts(config.dimensions)),
+        _OTHERS.format(kinds=texts(config.annotator_kinds)),
+        _SAID.format(wanted=str(config.rationales).lower(), withdrawn=snapshot.withdrawn("annotator", "author_id")),
+    ]
+    more, references = "", none
+    if config.references:
+        withdrawn = snapshot.withdrawn("media", "m.media_id")
+        model = _literal(config.reference_model_id)
+        parts.append(_REFERENCES.format(model=model, withdrawn=withdrawn, absent=texts(snapshot.absent)))
+        more = "LEFT JOIN refs ON refs.prompt_id = q.prompt_id"
+        references = (
+            "coalesce(list_filter(refs.ranked, lambda x: x.candidate_id NOT IN (q.candidate_a, q.candidate_b))"
+            f"[1:{config.references}], {none})"
         )
-        return {
-            "schema": SAMPLE_SCHEMA,
-            "key": key,
-            **{name: row[name] or "" for name in texts.split()},
-            **{name: float(row[name] or 0.0) for name in ("p_a", "p_tie")},
-            **{name: int(row[name] or 0) for name in ("n_votes", "n_a", "n_b", "n_tie", "n_both_bad")},
-            "split_population": bool(row["split_population"]),
-            # 0 where there is no rate: images.
-            "fps": float(row["fps_a"] or 0.0),
-            "fps_b": float(row["fps_b"] or 0.0),
-            "instruction_id": instruction["instruction_id"],
-            "instruction_version": self._config.instruction_version,
-            "rationale_id": rationale["rationale_id"] if rationale else "",
-            "rationale_verdict": rationale["verdict"] if rationale else "",
-            "rationale_author_kind": rationale["author_kind"] if rationale else "",
-            "rationale_verified": bool(rationale and rationale["verified"]),
-            "licences": " ".join(_licences(row)),
-        }
+    key = content_id_sql("sample", Column("f.pair_id"), Column("f.dimension"), config.instruction_version)
+    form, tasks = _literal(config.instruction_form), texts(config.tasks)
+    joined = _JOINED.format(
+        references=references, key=key, version=config.instruction_version, form=form, tasks=tasks, more=more
+    )
+    return ",".join([*parts, joined])
 
 
-def _licences(row: Row) -> list[str]:
-    """Licence ids that the prompt and the media of a pair carry, each once, in order."""
-    ids = {row[name] for name in ("licence_prompt", "licence_a", "licence_b", "licence_cond")}
-    return sorted(licence for licence in ids if licence)
+def _reason(snapshot: Snapshot) -> str:
+    config, (free, closed) = snapshot.config, snapshot.usable_licences
+    withdrawn = [
+        snapshot.withdrawn("prompt", "prompt_id"),
+        snapshot.withdrawn("source", "source", "prompt_source"),
+        snapshot.withdrawn("media", "media_a", "media_b", "condition_media_id"),
+    ]
+    return _REASON.format(
+        withdrawn=" OR ".join(withdrawn),
+        sources=texts(config.sources),
+        generators=texts(config.generators),
+        min_votes=config.min_votes,
+        free=texts(free),
+        closed=texts(closed),
+        absent=texts(snapshot.absent),
+    )
+
+
+def _split(snapshot: Snapshot) -> str:
+    config = snapshot.config
+    return _SPLIT.format(
+        generators=texts(config.ood_generators),
+        domains=texts(config.ood_domains),
+        sources=texts(config.ood_sources),
+        dealt=split_sql(Column("canonical"), config),
+    )
 
 
 class ContentHash:
-    """The hash of a version: over its samples in order of pair and dimension."""
+    """The hash of a version: over the hashes of its samples in order of pair and dimension."""
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
 
-    def add(self, chosen: Chosen) -> str:
-        """Take in one sample; returns its own hash."""
-        content = chosen.content_sha256()
-        self._digest.update(f"{chosen.key} {content}\n".encode())
-        return content
+    def add(self, keys: Sequence[str], contents: Sequence[str]) -> None:
+        """Take in the next samples."""
+        lines = (f"{key} {content}\n" for key, content in zip(keys, contents, strict=True))
+        self._digest.update("".join(lines).encode())
 
     def hexdigest(self) -> str:
         """64 hex digits."""
@@ -251,8 +304,44 @@ class Outline:
 
 def outline(snapshot: Snapshot) -> Outline:
     """Walk the selection once, reading rows only."""
-    digest, splits, selector = ContentHash(), Counter[str](), Selector(snapshot)
-    for chosen in selector:
-        digest.add(chosen)
-        splits[chosen.split] += 1
-    return Outline(digest.hexdigest(), dict(splits), dict(sorted(selector.left_out.items())))
+    digest, splits, left_out = ContentHash(), Counter[str](), Counter[str]()
+    sql = f"SELECT sample_key, content, split, reason FROM ({selection_sql(snapshot)}) ORDER BY pair_id, dimension"
+    for page in snapshot.pages(sql, _OUTLINE_PAGE):
+        stays = pc.equal(page["reason"], "")
+        kept = page.filter(stays)
+        digest.add(kept["sample_key"].to_pylist(), kept["content"].to_pylist())
+        splits += _counted(kept["split"])
+        left_out += _counted(page.filter(pc.invert(stays))["reason"])
+    return Outline(digest.hexdigest(), dict(splits), dict(sorted(left_out.items())))
+
+
+def _counted(column: pa.Array) -> Counter[str]:
+    return Counter({row["values"]: row["counts"] for row in pc.value_counts(column).to_pylist()})
+
+
+def samples(snapshot: Snapshot) -> Iterator[Chosen]:
+    """The samples of the selection in order of pair and dimension."""
+    names = list(_facts(snapshot))
+    sql = f"SELECT * FROM ({selection_sql(snapshot)}) WHERE reason = '' ORDER BY pair_id, dimension"
+    for page in snapshot.pages(sql, _PAGE):
+        for row in page.to_pylist():
+            yield _chosen(row, names)
+
+
+def _chosen(row: Mapping[str, Any], names: Sequence[str]) -> Chosen:
+    media = [MediaMember("a", row["media_a"], row["uri_a"]), MediaMember("b", row["media_b"], row["uri_b"])]
+    media += [MediaMember(f"ref{i}", ref["media_id"], ref["uri"]) for i, ref in enumerate(row["reference_list"])]
+    if row["condition_media_id"]:
+        media.append(MediaMember("cond", row["condition_media_id"], row["uri_cond"]))
+    return Chosen(
+        key=row["key"],
+        split=row["split"],
+        canonical=row["canonical"],
+        prompt=row["prompt"],
+        instruction=row["instruction"],
+        rationale=row["rationale_text"],
+        facts={name: row[name] for name in names},
+        media=tuple(media),
+        reference_ids=tuple(ref["candidate_id"] for ref in row["reference_list"]),
+        content=row["content"],
+    )

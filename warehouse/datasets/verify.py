@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from pathlib import Path
+from typing import Any, BinaryIO
 
 from warehouse.catalog import Warehouse
 from warehouse.datasets.recipe import SPLITS
 from warehouse.datasets.select import content_sha256
 from warehouse.datasets.versions import find_version
-from warehouse.errors import CorruptDataError
+from warehouse.errors import CorruptDataError, NotFoundError
 from warehouse.hashing import sha256_hex
 from warehouse.records import Row
 from warehouse.shards import ustar
+from warehouse.shards.reader import read_index, split_folder
 from warehouse.shards.writer import INDEX
 
 _MOST = 1000
@@ -94,10 +94,9 @@ def _verify_split(warehouse: Warehouse, row: Row, split: str, found: _Findings, 
     samples = warehouse.rows(
         "SELECT sample_key, content_sha256, shard FROM samples WHERE name = ? AND version = ? AND split = ?", place
     )
-    folder = warehouse.root / "datasets" / row["name"] / f"v{row['version']}" / split
     try:
-        index = pq.read_table(folder / INDEX).to_pylist()
-    except (OSError, pa.ArrowException) as error:
+        index = read_index(split_folder(warehouse, row["name"], row["version"], split)).to_pylist()
+    except (NotFoundError, CorruptDataError) as error:
         if samples:
             found.problem(f"the index cannot be read: {error}", f"{split}/{INDEX}")
         return
@@ -113,6 +112,14 @@ def _verify_split(warehouse: Warehouse, row: Row, split: str, found: _Findings, 
             found.problem("the index names a shard that is no row", f"{split}/{entry['shard']}", entry["key"])
 
 
+def _open(warehouse: Warehouse, uri: str) -> BinaryIO:
+    """The stored bytes of a shard: of an object a copy that is gone when it is closed, never one that lies here."""
+    if warehouse.remote is None:
+        return (warehouse.root / uri).open("rb")
+    with tempfile.TemporaryDirectory() as folder:
+        return warehouse.remote.fetch(uri, Path(folder) / "shard").open("rb")
+
+
 def _verify_shard(
     warehouse: Warehouse,
     shard: Row,
@@ -121,18 +128,19 @@ def _verify_shard(
     found: _Findings,
     contents: dict[str, str],
 ) -> None:
-    path, label = warehouse.root / shard["uri"], shard["shard"]
-    if not path.is_file():
+    label, digest = shard["shard"], hashlib.sha256()
+    try:
+        opened = _open(warehouse, shard["uri"])
+    except (FileNotFoundError, NotFoundError):
         found.problem("the shard is gone", label)
         return
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with opened as file:
         while block := file.read(_BLOCK):
             digest.update(block)
             found.bytes += len(block)
         found.shards += 1
         if digest.hexdigest() != shard["sha256"]:
-            size = path.stat().st_size
+            size = file.tell()
             found.problem(f"the shard has other bytes: {size} of {shard['size_bytes']}, sha256 differs", label)
         if len(entries) != shard["samples"]:
             found.problem(f"the index has {len(entries)} samples of {shard['samples']}", label)
@@ -162,7 +170,7 @@ def _sample_problems(entry: Row, blob: bytes, shard: Row, row: Row | None, conte
 
 def _content(key: str, blob: bytes, split: str) -> str:
     """The content hash of a sample from its bytes; media stand under the hash of what is there."""
-    media, rest = list[tuple[str, str]](), dict[str, bytes]()
+    media, rest = dict[str, str](), dict[str, bytes]()
     for name, data in ustar.members(blob):
         owner, _, suffix = name.partition(".")
         if owner != key:
@@ -170,6 +178,6 @@ def _content(key: str, blob: bytes, split: str) -> str:
         if suffix == "json" or suffix.endswith(".txt"):
             rest[suffix] = data
         else:
-            media.append((suffix, sha256_hex(data)))
+            media[suffix] = sha256_hex(data)
     texts = [rest[f"{name}.txt"].decode() for name in ("prompt", "instruction", "rationale")]
-    return content_sha256([split, *texts], json.loads(rest["json"]), media)
+    return content_sha256(split, texts, json.loads(rest["json"]), media)

@@ -88,7 +88,8 @@ def list_versions(warehouse: Warehouse) -> list[dict[str, Any]]:
 def show_version(warehouse: Warehouse, reference: str) -> dict[str, Any]:
     """One version: what `list_versions` says, the card's path, and the shards.
 
-    A shard is {split, uri, sha256, samples, bytes}; uris can be opened as they are. Raises NotFoundError.
+    A shard is {split, uri, sha256, samples, bytes}; uris can be opened as they are, by path or s3://. Raises
+    NotFoundError.
     """
     found = find_version(warehouse, reference)
     shards = warehouse.rows(
@@ -96,11 +97,11 @@ def show_version(warehouse: Warehouse, reference: str) -> dict[str, Any]:
         " ORDER BY shard",
         [found["name"], found["version"]],
     )
-    folder = warehouse.root / "datasets" / found["name"] / f"v{found['version']}"
+    base = warehouse.remote.url if warehouse.remote else str(warehouse.root)
     return {
         **_about(found, _tags(warehouse)),
-        "card": str(folder / "README.md"),
-        "shards": [{**row, "uri": str(warehouse.root / row["uri"])} for row in shards],
+        "card": f"{base}/datasets/{found['name']}/v{found['version']}/README.md",
+        "shards": [{**row, "uri": f"{base}/{row['uri']}"} for row in shards],
     }
 
 

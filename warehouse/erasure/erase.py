@@ -4,12 +4,11 @@ In this order, so that a kill at any moment leaves an erasure that the same comm
 pseudonym's key go; shards are written anew without the samples; in one commit the rows go, versions that had such
 samples are marked withdrawn, and an audit row says how many samples each lost (never which); at last the past goes, all
 older snapshots with their files, so that no time travel brings the rows back. Old snapshots of the rest go with them.
-Backups that somebody took of the folder are beyond this software; the answer says so.
+A backup is a warehouse of its own, and is erased from in the same way (pipelines/forgetting.py).
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter, defaultdict
 from typing import Any
 
@@ -18,8 +17,10 @@ from warehouse.erasure.rows import delete_rows, gone_media, mark_gone
 from warehouse.erasure.shards import rewrite_split, shard_facts
 from warehouse.errors import ConflictError
 from warehouse.forget import affected_sql, subject, write_audit
+from warehouse.lake import shred
 from warehouse.pseudonyms import destroy_key
 from warehouse.records import Row
+from warehouse.shards.reader import split_folder
 
 
 def erase(warehouse: Warehouse, kind: str, record_id: str) -> dict[str, Any]:
@@ -46,6 +47,8 @@ def erase(warehouse: Warehouse, kind: str, record_id: str) -> dict[str, Any]:
         rows = delete_rows(warehouse, kind, record_id)
         warehouse.rows("DELETE FROM audit WHERE subject = ? AND action = 'forget'", [about])
         write_audit(warehouse, "erase", about, {"kind": kind, "samples": dict(lost), "rows": rows, "media": len(media)})
+    for name, version, split in _by_split(samples):
+        warehouse.release(split_folder(warehouse, name, version, split))
     purge_history(warehouse)
     return {"kind": kind, "samples": dict(lost), "rows": rows, "media": len(media)}
 
@@ -59,7 +62,20 @@ def _by_split(samples: list[Row]) -> dict[tuple[str, int, str], set[str]]:
 
 def _rewrite_shards(warehouse: Warehouse, samples: list[Row]) -> None:
     for (name, version, split), keys in sorted(_by_split(samples).items()):
-        rewrite_split(warehouse.root / "datasets" / name / f"v{version}" / split, keys)
+        folder = warehouse.root / "datasets" / name / f"v{version}" / split
+        _bring(warehouse, name, version, split)
+        rewrite_split(folder, keys)
+        warehouse.publish(folder)
+
+
+def _bring(warehouse: Warehouse, name: str, version: int, split: str) -> None:
+    """A whole split on this machine, as object storage has it now; a killed erasure may have left another one here."""
+    if warehouse.remote is None:
+        return
+    folder = split_folder(warehouse, name, version, split)
+    warehouse.release(folder)
+    for shard in warehouse.remote.names(f"{folder.relative_to(warehouse.root).as_posix()}/"):
+        warehouse.local(shard)
 
 
 def _update_versions(warehouse: Warehouse, samples: list[Row]) -> None:
@@ -97,12 +113,4 @@ def purge_history(warehouse: Warehouse) -> None:
         "ducklake_cleanup_old_files('lake', cleanup_all => true)",
     ):
         warehouse.rows(f"CALL {call}")
-    catalog = warehouse.root / "catalog.sqlite"
-    if catalog.is_file():
-        connection = sqlite3.connect(catalog, timeout=30)
-        try:
-            # Free pages of the file still hold what was deleted.
-            connection.execute("VACUUM")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        finally:
-            connection.close()
+    shred(warehouse.place)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from warehouse.errors import DiskFullError, NotFoundError
@@ -80,6 +81,12 @@ class MediaStore:
     def exists(self, media_id: str) -> bool:
         """True where the bytes are stored."""
         return bool(self._here(media_id) or self._there(media_id))
+
+    def absent(self, uris: Iterable[str]) -> list[str]:
+        """Those of the uris whose bytes are not stored, in order; object storage is listed once."""
+        if self._remote is None:
+            return sorted(uri for uri in uris if not (self.root.parent / uri).is_file())
+        return sorted(set(uris) - set(self._remote.names(f"{self.root.name}/")))
 
     def get(self, media_id: str) -> bytes:
         """The stored bytes; raises NotFoundError."""

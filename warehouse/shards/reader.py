@@ -8,7 +8,6 @@ and the loader that wraps this).
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -224,26 +223,25 @@ class ShardDataset:
 
     def fingerprint(self) -> str:
         """SHA-256 over the samples' own hashes, in order."""
-        digest = hashlib.sha256()
-        for value in self._index["sha256"].to_pylist():
-            digest.update(value.encode())
-        return digest.hexdigest()
+        return sha256_hex("".join(self._index["sha256"].to_pylist()).encode())
 
 
 def split_folder(warehouse: Warehouse | Path | str, name: str, version: int, split: str) -> Path:
     """Where the index and perhaps the shards of a split lie; raises NotFoundError that names what there is.
 
-    The index of a split that another machine made is brought here first.
+    Where object storage lies behind the folder, the index is brought here first, anew where it has changed.
     """
     root = warehouse.root if isinstance(warehouse, Warehouse) else Path(warehouse)
     folder = root / "datasets" / name / f"v{version}" / split
     remote = remote_of(root)
-    if remote and not (folder / INDEX).is_file():
-        for found in remote.names(f"datasets/{name}/v{version}/"):
-            if found.endswith(f"/{INDEX}"):
-                remote.fetch(found, root / found)
+    indexes = [path.relative_to(root).as_posix() for path in folder.parent.glob(f"*/{INDEX}")]
+    if remote:
+        indexes = [found for found in remote.names(f"datasets/{name}/v{version}/") if found.endswith(f"/{INDEX}")]
+        mine = (folder / INDEX).relative_to(root).as_posix()
+        if mine in indexes:
+            remote.refresh(mine, folder / INDEX)
     if not (folder / INDEX).is_file():
-        there = sorted(path.parent.name for path in folder.parent.glob(f"*/{INDEX}"))
+        there = sorted(Path(index).parent.name for index in indexes)
         raise NotFoundError(
             f"no split {split!r} of {name}@{version}",
             where=str(folder.parent),

@@ -56,6 +56,26 @@ class Record:
 
 
 @dataclass(frozen=True)
+class Packed:
+    """A sample as it lies in its shard: all members with their headers in `blob`, and its line of the index."""
+
+    key: str
+    task: str
+    dimension: str
+    group: str
+    blob: bytes
+    sha256: str
+
+
+def pack(record: Record) -> Packed:
+    """The bytes of a sample; threads may do this side by side. Raises InvalidInputError for a key with dot or slash."""
+    if "." in record.key or "/" in record.key:
+        raise InvalidInputError(f"a sample key has neither dot nor slash, got {record.key!r}")
+    blob = b"".join(ustar.member(f"{record.key}.{suffix}", data) for suffix, data in record.members)
+    return Packed(record.key, record.task, record.dimension, record.group(), blob, sha256_hex(blob))
+
+
+@dataclass(frozen=True)
 class Shard:
     """A finished shard; `name` is its file's name."""
 
@@ -117,16 +137,14 @@ class SplitWriter:
     def __len__(self) -> int:
         return len(self._index["key"])
 
-    def add(self, record: Record) -> str:
+    def add(self, sample: Packed) -> str:
         """Write one sample and return its shard's name; a shard that would grow past the target is closed before."""
-        if "." in record.key or "/" in record.key:
-            raise InvalidInputError(f"a sample key has neither dot nor slash, got {record.key!r}")
-        blob = b"".join(ustar.member(f"{record.key}.{suffix}", data) for suffix, data in record.members)
-        shard = self._shard(record.group(), len(blob))
-        offset = shard.write(blob)
+        size = len(sample.blob)
+        shard = self._shard(sample.group, size)
+        offset = shard.write(sample.blob)
         shard.samples += 1
-        row: tuple[str | int, ...] = (record.key, shard.name, offset, len(blob), sha256_hex(blob))
-        row += (record.task, record.dimension)
+        row: tuple[str | int, ...] = (sample.key, shard.name, offset, size, sample.sha256)
+        row += (sample.task, sample.dimension)
         for column, value in zip(self._index.values(), row, strict=True):
             column.append(value)
         return shard.name

@@ -90,7 +90,7 @@ def s3() -> Iterator[str]:
 
 
 def _await(endpoint: str, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while time.monotonic() < deadline and server.poll() is None:
         try:
             urllib.request.urlopen(f"{endpoint}/moto-api/", timeout=5).close()
