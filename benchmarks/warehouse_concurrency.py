@@ -27,13 +27,18 @@ from warehouse import open_warehouse  # noqa: E402
 
 @dataclass(frozen=True)
 class Plan:
-    """How many processes for how long; a random one is killed every `kill_every_s`, 0 for never."""
+    """How many processes for how long; a random one is killed every `kill_every_s`, 0 for never.
+
+    With `kills`, the clock does not matter: each kill waits for `commits` more acknowledgements, the last one ends it.
+    """
 
     writers: int = 8
     readers: int = 2
     seconds: float = 60.0
     kill_every_s: float = 1.0
     seed: int = 0
+    kills: int = 0
+    commits: int = 4
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,12 @@ class _Crew:
             self._running[name] = self._start(name)
         return alive
 
+    def wait(self, commits: int) -> None:
+        """Until so many commits were acknowledged, or a process met an error; five minutes at most."""
+        deadline = time.monotonic() + 300
+        while len(self.lines("w")) < commits and time.monotonic() < deadline and not self.errors():
+            time.sleep(0.02)
+
     def lines(self, letter: str) -> list[str]:
         """Whole lines of the logs of writers (w) or readers (r)."""
         logs = [self.log(name) for name in self.names if name.startswith(letter) and self.log(name).exists()]
@@ -95,11 +106,12 @@ def disturb(url: str, folder: Path, plan: Plan) -> Outcome:
     open_warehouse(url).close()
     crew, chance, kills = _Crew(url, folder, plan), random.Random(plan.seed), 0
     try:
-        ready = time.monotonic() + 120
-        while not crew.lines("w") and time.monotonic() < ready and not crew.errors():
-            time.sleep(0.02)
+        crew.wait(1)
         started = time.monotonic()
-        while (left := started + plan.seconds - time.monotonic()) > 0:
+        for _ in range(plan.kills):
+            crew.wait(len(crew.lines("w")) + plan.commits)
+            kills += crew.kill(chance.choice(crew.names), again=True)
+        while not plan.kills and (left := started + plan.seconds - time.monotonic()) > 0:
             time.sleep(min(left, plan.kill_every_s or left))
             if plan.kill_every_s and left > plan.kill_every_s:
                 kills += crew.kill(chance.choice(crew.names), again=True)
