@@ -136,7 +136,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the rows to this file")
     parser.add_argument("--seed", type=int, default=0, help="when builds are killed")
     args = parser.parse_args()
-    kills, pairs = (10, 60) if args.quick else (100, 300)
+    kills, pairs = (10, 40) if args.quick else (100, 60)
     with tempfile.TemporaryDirectory() as folder:
         outcome = kill_builds(f"{folder}/killed", f"{folder}/clean", kills, pairs, args.seed)
     notes = f"{outcome.kills} kills, {outcome.versions} versions of {pairs} pairs, {outcome.seconds:.0f} s, "

@@ -40,7 +40,7 @@ class _File:
 
 
 def _files(warehouse: Warehouse, folder: str) -> Iterator[_File]:
-    """Everything below `media/` or `datasets/`, here and in object storage."""
+    """Everything below a folder of the warehouse, here and in object storage."""
     for path in sorted((warehouse.root / folder).rglob("*")):
         if path.is_file():
             about = path.stat()
@@ -67,6 +67,11 @@ def _versions(warehouse: Warehouse) -> Iterator[tuple[str, _File]]:
             yield "version" if version.startswith("v") else "temporary", file
 
 
+def _spilled(warehouse: Warehouse) -> Iterator[tuple[str, _File]]:
+    """What a killed process's query had put down for lack of memory."""
+    return (("temporary", file) for file in _files(warehouse, "tmp"))
+
+
 def _since(older_s: float) -> str:
     return f"older_than => now() - INTERVAL {int(older_s)} SECOND"
 
@@ -87,7 +92,7 @@ def _size(warehouse: Warehouse, place: str) -> int:
 def garbage(warehouse: Warehouse, older_s: float = DAY_S) -> list[Garbage]:
     """What nothing needs and nobody has touched for `older_s` seconds; a version's files go together or not at all."""
     before = time.time() - older_s
-    found = [*_media(warehouse), *_versions(warehouse)]
+    found = [*_media(warehouse), *_versions(warehouse), *_spilled(warehouse)]
     young = {_group(kind, file) for kind, file in found if file.written_s > before}
     old = [Garbage(kind, file.place, file.size_bytes) for kind, file in found if _group(kind, file) not in young]
     return [*old, *_data(warehouse, older_s)]

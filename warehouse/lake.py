@@ -24,6 +24,8 @@ from warehouse.place import Place, hide_password
 
 _LOCK_TIMEOUT_S = 300.0
 _LOCK_KEY = 0x5D1A
+# What a query needs beyond this goes to a file; ten million votes must fit beside Python.
+_MOST_BYTES = 5 * 2**30
 
 
 def _text(value: str | Path) -> str:
@@ -70,7 +72,9 @@ def _unreachable(place: Place, error: duckdb.Error) -> BackendError:
 
 def connect(place: Place, read_only: bool = False) -> duckdb.DuckDBPyConnection:
     """A connection with the lake attached as `lake` and in use; raises BackendError where the server is not there."""
-    connection = duckdb.connect(config={"threads": os.cpu_count() or 1})
+    memory = min(_MOST_BYTES, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 6 // 10)
+    room = {"memory_limit": f"{memory // 2**20}MiB", "temp_directory": str(place.root / "tmp")}
+    connection = duckdb.connect(config={"threads": os.cpu_count() or 1, **room})
     # Under `python -c` DuckDB would draw on stdout, where a job's messages go.
     connection.execute("SET enable_progress_bar = false")
     for extension in ("ducklake", "postgres_scanner" if place.server else "sqlite_scanner"):

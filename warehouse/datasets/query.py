@@ -1,7 +1,7 @@
 """The rows a build reads, all as they stand at one snapshot: what is small as it is, the selection as one query.
 
 The selection is SQL, so that ten million preferences are joined, filtered, split and hashed by the database and pass
-through memory in pages. Its columns and the meaning of its rows stand in select.py.
+through memory in pages; its text stands in selection.py.
 """
 
 from __future__ import annotations
@@ -33,10 +33,14 @@ SELECT uri FROM @media m WHERE uri IS NOT NULL AND media_id IN (
 """
 
 
+def literal(text: str) -> str:
+    """A SQL text."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def texts(values: Sequence[str]) -> str:
     """A SQL list of texts."""
-    listed = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
-    return f"[{listed}]::VARCHAR[]"
+    return f"[{', '.join(map(literal, values))}]::VARCHAR[]"
 
 
 class Snapshot:
@@ -115,6 +119,6 @@ class Snapshot:
         """Uris of media that the rows name and whose bytes are not there."""
         if not self._media:
             return []
-        model = self.config.reference_model_id.replace("'", "''")
-        sql = _MEDIA.format(consensus=texts(self.config.consensus_ids), model=f"'{model}'")
+        model = literal(self.config.reference_model_id)
+        sql = _MEDIA.format(consensus=texts(self.config.consensus_ids), model=model)
         return self._warehouse.media.absent(uri for page in self.pages(sql, 50_000) for uri in page[0].to_pylist())
