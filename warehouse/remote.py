@@ -8,6 +8,7 @@ a cache, and may be deleted), credentials (the environment's, as for every AWS t
 from __future__ import annotations
 
 import os
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,7 +113,8 @@ class Remote:
         if target.is_file():
             return target
         target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f".part-{os.getpid()}-{target.name}")
+        # Threads of one process may bring the same object at once.
+        part = target.with_name(f".part-{os.getpid()}-{threading.get_ident()}-{target.name}")
         try:
             with part.open("wb") as file:
                 size = int(self._again(name, lambda: self._files().info(f"{self.url}/{name}"))["size"])

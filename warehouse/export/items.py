@@ -62,7 +62,7 @@ def items(warehouse: Warehouse, version: Row, samples: ShardDataset, pseudonyms:
     """Every sample of one split in the order of the shards; `version` is the dataset_versions row."""
     query, place = using(_VOTES, votes_at(warehouse, version)), [version["name"], version["version"]]
     for start in range(0, len(samples), _PAGE):
-        found = [samples[index] for index in range(start, min(start + _PAGE, len(samples)))]
+        found = samples.__getitems__(range(start, min(start + _PAGE, len(samples))))
         keys = [sample.key for sample in found]
         votes = _votes(warehouse.rows(query, [*place, keys]), pseudonyms)
         authors = warehouse.rows(_AUTHORS, [[sample.facts["rationale_id"] for sample in found]])
