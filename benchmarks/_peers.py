@@ -23,7 +23,7 @@ def peers_python() -> str:
     folder = next((_VENV / "lib").glob("python*")) / "site-packages"
     # Torch and the like are taken from our own environment instead of being installed twice.
     (folder / "ours.pth").write_text(f"{sysconfig.get_path('purelib')}\n", encoding="utf-8")
-    pip = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", str(_WANTED)]
+    pip = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", "-r", str(_WANTED)]
     subprocess.run(pip, check=True)
     done.write_text(wanted)
     return str(python)

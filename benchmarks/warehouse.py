@@ -144,11 +144,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="The warehouse against its peers, and at ten million votes.")
     parser.add_argument("--quick", action="store_true", help="smaller sizes, about a minute, no table")
     parser.add_argument("--json", type=Path, help="write the rows to this file")
+    parser.add_argument("--votes", type=int, default=10_000_000, help="how many votes the questions are asked of")
     parser.add_argument("--limit-s", type=float, default=600.0, help="give up on a question after this many seconds")
     args = parser.parse_args()
     memory = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
     samples, million = (300, 20_000) if args.quick else (3_000, 1_000_000)
-    votes, pairs, part = (20_000, 6_000, 2_000) if args.quick else (10_000_000, 3_000_000, 1_000_000)
+    votes = 20_000 if args.quick else args.votes
+    pairs, part = 3 * votes // 10, votes // 10
     with tempfile.TemporaryDirectory(dir=memory) as folder:
         listed = shards(Path(folder), samples, million)
     with tempfile.TemporaryDirectory() as folder:
