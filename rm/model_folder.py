@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from rm.checkpoint import sync
 from rm.forms import add_head
 from warehouse import Warehouse
-from warehouse.errors import ConfigError, NotFoundError
+from warehouse.errors import ConfigError, CorruptDataError, NotFoundError
 from warehouse.hashing import content_id
 
 CARD_FILE = "rm.json"
@@ -119,6 +119,9 @@ def save_model(model: Any, base: Path, card: ModelCard, extra: dict[str, str], t
 
 
 def load_head(model: Any, folder: Path) -> None:
-    """Give a regressive model the head that lies in its folder."""
+    """Give a regressive model the head that lies in its folder; raises CorruptDataError where it is gone."""
     if (folder / HEAD_FILE).is_file():
         add_head(model).load_state_dict(load_file(folder / HEAD_FILE, device=str(model.device)))
+    elif read_card(folder).form == "regressive":
+        raise CorruptDataError("a regressive model without its head", where=str(folder / HEAD_FILE),
+                               hint="restore the file, or train again")

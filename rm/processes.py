@@ -15,6 +15,18 @@ from typing import Any
 import torch
 from torch import Tensor, distributed, nn
 
+from warehouse.errors import ConfigError
+
+
+def there(device: str) -> str:
+    """The device, if this machine has it; raises ConfigError that says what it has."""
+    kind, _, number = device.partition(":")
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if kind == "cuda" and gpus <= int(number or 0):
+        raise ConfigError(f"no device {device!r} here: {gpus} GPUs", hint="say device=cpu, or install a torch built "
+                          "for CUDA and check nvidia-smi")
+    return device
+
 
 @dataclass(frozen=True)
 class Processes:
@@ -30,8 +42,8 @@ class Processes:
         return self.rank == 0
 
     def device(self, wanted: str) -> str:
-        """`cuda` becomes this process's own GPU."""
-        return f"cuda:{self.local_rank}" if wanted == "cuda" else wanted
+        """`cuda` becomes this process's own GPU; raises ConfigError where there is none."""
+        return f"cuda:{self.local_rank}" if there(wanted) == "cuda" else wanted
 
     def share(self, batch: Sequence[int]) -> list[int]:
         """This process's members of a batch; all shares together are the batch."""

@@ -25,6 +25,7 @@ from rm.families.layout import Batch
 from rm.features import FeatureCache
 from rm.forms import find_form
 from rm.model_folder import ModelCard, find_model, load_head, read_card
+from rm.processes import there
 from rm.shots import NO_SHOTS, Shots, load_shots
 from warehouse import Warehouse
 from warehouse.errors import ConfigError, InvalidInputError
@@ -237,7 +238,7 @@ def load_reward_model(warehouse: Warehouse | Path | str, model: str, device: str
     """The model of an id or folder on a device; raises NotFoundError, or ConfigError for an unknown family."""
     folder = find_model(warehouse, model)
     family = load_family(folder)
-    loaded = family.load_model(folder).to(device)
+    loaded = family.load_model(folder).to(there(device))
     load_head(loaded, folder)
     card = read_card(folder)
     shots = load_shots(folder, lambda name, data: frames_of(data, card.max_frames, name))

@@ -229,6 +229,8 @@ class Training:
 
     def _resume(self, path: Path) -> None:
         found = load_checkpoint(path, self.model.device)
+        if found.learning.keys() != self.learning.keys():
+            raise TrainingError("the checkpoint is of another model", where=str(path), hint="remove it to start again")
         if found.state["samples"] != self._fingerprints():
             raise TrainingError("the checkpoint was trained on other samples", where=str(path),
                                 hint="remove it to start again")

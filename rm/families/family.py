@@ -25,7 +25,7 @@ from rm.context import Example, Frames, Part, PictureKey, Text
 from rm.families.layout import Batch, Row, pad
 from rm.families.pixels import resized
 from rm.verdict import find_verdict
-from warehouse.errors import InvalidInputError
+from warehouse.errors import CorruptDataError, InvalidInputError
 
 _IMAGE = -1
 Layout = list[int | tuple[int, int, int]]
@@ -105,10 +105,24 @@ class Family(ABC):
                 "picture": asdict(self.picture), "yes": list(self.verdict.yes), "no": list(self.verdict.no)}
 
     def load_model(self, path: str | Path) -> Any:
-        """The checkpoint's weights in float32 on the CPU."""
+        """The checkpoint's weights in float32 on the CPU.
+
+        Raises CorruptDataError that names a weight which is missing, of another shape, NaN or infinite.
+        """
         from transformers import AutoModelForImageTextToText
 
-        return AutoModelForImageTextToText.from_pretrained(path, dtype=torch.float32)
+        try:
+            model, info = AutoModelForImageTextToText.from_pretrained(path, dtype=torch.float32,
+                                                                      output_loading_info=True)
+        except RuntimeError as error:
+            raise CorruptDataError(f"the weights do not fit the config: {error}", where=str(path),
+                                   hint="config.json and safetensors are of different models") from error
+        broken = [name for name, value in model.state_dict().items() if not bool(torch.isfinite(value).all())]
+        for what, names in (("missing", sorted(info["missing_keys"])), ("not finite", broken)):
+            if names:
+                raise CorruptDataError(f"{len(names)} weights are {what}, {names[0]} first", where=str(path),
+                                       hint="fetch or train the checkpoint again")
+        return model
 
     def _tokenize(self, text: str) -> tuple[int, ...]:
         return tuple(self.tokenizer(text, add_special_tokens=False).input_ids)
