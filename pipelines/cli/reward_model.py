@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli import evaluate, gate, serve
+from pipelines.cli import benchmark, evaluate, gate, serve
 from pipelines.cli.options import DEFAULT_WAREHOUSE, Json, WarehouseUrl, stage_command
 
 app = typer.Typer(no_args_is_help=True)
@@ -19,6 +19,7 @@ app.command("train")(
     )
 )
 app.command("eval")(evaluate.evaluate)
+app.command()(benchmark.benchmark)
 app.command()(gate.gate)
 app.command("negatives")(
     stage_command(
