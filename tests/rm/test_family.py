@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 
 from rm.context import Frames, Text, fill, pairwise
 from rm.families import FAMILIES, Family, load_family
+from rm.families.pixels import patchify, to_unit
 from rm.reward_model import PairItem, load_reward_model
 from rm.verdict import Verdict
 from tests.rm import tiny, world
@@ -42,6 +44,28 @@ def test_tokens_are_those_of_the_published_templates(loaded: Loaded) -> None:
     found = family.tokenizer.convert_ids_to_tokens(batch.input_ids[0].tolist())
     picture = PICTURE[family.model_type]
     assert " ".join(found) == FRAME[family.model_type].format(picture, picture)
+
+
+def test_ids_and_pixels_equal_the_frozen_ones(loaded: Loaded) -> None:
+    """The file says how it was made: by transformers alone (frozen_preprocessing.py)."""
+    _, _, family = loaded
+    frozen = json.loads((Path(__file__).parent / "data" / "frozen_preprocessing.json").read_text())[family.model_type]
+    picture = world.frames(1, side=32)
+    batch = family.encode([pairwise(TEMPLATE, "a red circle", world.frames(1), world.frames(2))])
+    assert batch.input_ids[0].tolist() == frozen["ids"]
+    unit = to_unit([picture.pixels[0]])
+    if family.model_type == "internvl":
+        mean, std = torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.2, 0.25, 0.3])
+        ours = ((unit - mean) / std).permute(0, 3, 1, 2)
+    else:
+        ours = patchify(unit, family.geometry)  # type: ignore[attr-defined]
+    flat = ours.flatten().double()
+    assert list(ours.shape) == frozen["pixels_shape"]
+    assert flat[:16].tolist() == pytest.approx(frozen["pixels_first"], abs=1e-6)
+    assert [float(flat.sum()), float(flat.square().sum())] == pytest.approx(
+        [frozen["pixels_sum"], frozen["pixels_square_sum"]], rel=1e-5)
+    weighted = float((flat * torch.from_numpy(np.cos(np.arange(len(flat))))).sum())
+    assert weighted == pytest.approx(frozen["pixels_weighted"], abs=1e-3)
 
 
 def test_pixels_equal_the_image_processor(loaded: Loaded) -> None:

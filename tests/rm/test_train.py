@@ -18,6 +18,7 @@ from rm.checkpoint import Checkpoint, load_checkpoint, newest, save_checkpoint
 from rm.model_folder import ModelCard, weights_digest
 from rm.reward_model import PairItem, load_reward_model
 from rm.run_training import TrainingJob, start
+from rm.training import Progress
 from tests.rm import tiny, world
 from tests.rm.conftest import Place
 from warehouse import open_warehouse
@@ -102,14 +103,18 @@ def test_adapters_train_little_and_are_merged(place: Place) -> None:
     load_reward_model(place.warehouse, receipt.outputs["model_id"])
 
 
-def _curve(place: Place, folder: Path, **changes: object) -> dict[str, list[float]]:
+def _silent(done: int, total: int, note: str) -> None:
+    """Nobody watches."""
+
+
+def _curve(place: Place, folder: Path, progress: Progress = _silent, **changes: object) -> dict[str, list[float]]:
     """Values by name of a training into `folder`, without rows."""
     chosen = config(place, **changes)
     asked = place.warehouse.rows("SELECT task, dimension, template FROM instructions "
                                  "WHERE dimension = 'overall' AND form = 'pairwise'")
     card = ModelCard(model_id="x", instructions={row["task"]: {row["dimension"]: row["template"]} for row in asked})
     start(TrainingJob(config=chosen, root=place.warehouse.root, base=Path(chosen.base), card=card, target=folder),
-          lambda done, total, note: None)
+          progress)
     found: dict[str, list[float]] = defaultdict(list)
     for _, name, value in json.loads((folder / "curve.json").read_text()):
         found[name].append(value)
@@ -190,6 +195,46 @@ def test_every_family_trains_saves_and_scores(place: Place, tmp_path: Path, fami
     asked = PairItem("a red circle", world.frames(1), world.frames(2), "t2i", "overall")
     before = load_reward_model(tmp_path, str(base)).score_pairs([replace(asked, instruction=world.TEMPLATE)])
     assert 0 < float(model.score_pairs([asked])[0]) < 1 and float(before[0]) != float(model.score_pairs([asked])[0])
+
+
+class Stop(Exception):
+    """Ends a training in its middle."""
+
+
+@pytest.mark.parametrize("family, rank", [("qwen3_vl", 4), ("qwen2_5_vl", 0), ("internvl", 4)])
+def test_every_family_goes_on_bit_for_bit(place: Place, tmp_path: Path, family: str, rank: int) -> None:
+    """Adapters, an average of the weights and a frozen vision tower too; the model is the same to the last bit."""
+    base = tiny.checkpoint(family, tmp_path / "base")
+    chosen = {"base": str(base), "lora_rank": rank, "steps": 4, "validate_every": 2, "warmup_steps": 1, "ema": 0.5,
+              "batch_pairs": 4, "validation_samples": 4, "freeze_vision": rank > 0, "accumulate": 2}
+    undisturbed = _curve(place, tmp_path / "a", **chosen)
+
+    def stop(done: int, total: int, note: str) -> None:
+        if done == 3:
+            raise Stop
+
+    with pytest.raises(Stop):
+        _curve(place, tmp_path / "b", stop, **chosen)
+    assert newest(tmp_path / ".unfinished-x") is not None
+    assert _curve(place, tmp_path / "b", **chosen) == undisturbed
+    assert weights_digest(tmp_path / "a") == weights_digest(tmp_path / "b")
+
+
+def test_curves_go_to_tensorboard(place: Place, tmp_path: Path) -> None:
+    from tensorboardX.proto import event_pb2
+    from tensorboardX.record_writer import masked_crc32c
+
+    losses = _curve(place, tmp_path / "x", steps=2, batch_pairs=2, validation_samples=2, track=("tensorboard",))
+    [file] = (place.warehouse.root / "tracks" / "x" / "tensorboard").glob("events*")
+    data, found = file.read_bytes(), []
+    while data:
+        length = int.from_bytes(data[:8], "little")
+        assert int.from_bytes(data[8:12], "little") == masked_crc32c(data[:8])
+        event = event_pb2.Event.FromString(data[12:12 + length])
+        found += [(event.step, value.tag, value.simple_value) for value in event.summary.value]
+        data = data[12 + length + 4:]
+    assert [value for _, name, value in found if name == "train/loss"] == pytest.approx(losses["train/loss"])
+    assert {name for _, name, _ in found} == {"train/loss", "validation/loss", "validation/accuracy"}
 
 
 def test_early_stop_keeps_the_best(place: Place) -> None:
