@@ -50,16 +50,25 @@ class Plan:
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """What one arm's models answered: share of orders right [seeds, pairs] by "ID" and "OOD", prompts of the pairs."""
+    """What one arm's models answered by "ID" and "OOD": share of orders right [seeds, pairs], prompts of the pairs.
+
+    `together` [seeds, pairs] is 1 where the mean of both orders' log-odds names the winner: a pairwise model may lean
+    to a place, a pointwise one cannot.
+    """
 
     arm: str
     seeds: tuple[int, ...]
     right: dict[str, NDArray[np.float64]]
+    together: dict[str, NDArray[np.float64]]
     prompts: dict[str, list[str]]
 
     def accuracy(self, split: str) -> Estimate:
         """Mean over seeds and pairs; the interval resamples seeds and prompts."""
         return bootstrap_seeds(self.right[split], self.prompts[split])
+
+    def both_orders(self, split: str) -> Estimate:
+        """Accuracy of the mean of both orders' log-odds."""
+        return bootstrap_seeds(self.together[split], self.prompts[split])
 
     def lead_over(self, other: Measured, split: str) -> Estimate:
         """Difference of accuracy on the same pairs, over the seeds that both have."""
@@ -130,9 +139,16 @@ def _collected(table: PaperTable, found: dict[str, list[dict[str, Answers]]]) ->
             continue
         right = {name: np.stack([each[name].right[each[name].decided].mean(axis=1) for each in answers])
                  for name in SPLITS}
+        together = {name: np.stack([_together(each[name]) for each in answers]) for name in SPLITS}
         prompts = {name: [prompt for prompt, kept in zip(answers[0][name].prompts, answers[0][name].decided,
                                                          strict=True) if kept] for name in SPLITS}
-        measured.append(Measured(arm.name, tuple(range(len(answers))), right, prompts))
+        measured.append(Measured(arm.name, tuple(range(len(answers))), right, together, prompts))
     if not measured:
         raise ConfigError("the budget is too small for a single model", hint="give more minutes")
     return measured
+
+
+def _together(answers: Answers) -> NDArray[np.float64]:
+    """1 where the margin is on the consensus's side, of decided pairs."""
+    found: NDArray[np.float64] = ((answers.margins > 0) == (answers.wanted[:, 0] > 0.5))[answers.decided].astype(float)
+    return found

@@ -34,7 +34,8 @@ def document(table: PaperTable, measured: Sequence[Measured], plan: Plan) -> dic
         "learning_rate": plan.learning_rate,
         "paper": {"columns": list(table.columns), "rows": [[name, *values] for name, values in table.published]},
         "arms": [{"name": each.arm, "seeds": len(each.seeds),
-                  **{split: {**each.accuracy(split).as_json(), "by_seed": each.right[split].mean(axis=1).tolist()}
+                  **{split: {**each.accuracy(split).as_json(), "by_seed": each.right[split].mean(axis=1).tolist(),
+                             "both_orders": each.both_orders(split).as_json()}
                      for split in SPLITS}} for each in measured],
         "claims": [{"worse": worse, "better": better,
                     **{split: by_name[better].lead_over(by_name[worse], split).as_json() for split in SPLITS},
@@ -63,6 +64,10 @@ def _seeds(value: dict[str, Any]) -> str:
     return " / ".join(f"{100 * each:.1f}" for each in value["by_seed"])
 
 
+def _cells(value: dict[str, Any]) -> str:
+    return f"{_points(value)} | {_seeds(value)} | {_points(value['both_orders'])}"
+
+
 _SAID = {"holds": "The paper's order holds here", "reversed": "The paper's order is REVERSED here",
          "not shown": "The paper's order is NOT shown here"}
 
@@ -76,15 +81,18 @@ def _about(found: dict[str, Any]) -> str:
     return (f"Simulation, {found['dataset']}, accuracy against the consensus of votes on pairs that are no ties; "
             f"ID: prompts not trained on; OOD: kinds of prompts not trained on. {found['steps']} steps of "
             f"{found['batch_pairs']} pairs, learning rate {found['learning_rate']:g}, the same for every arm. Brackets "
-            f"are 95 % intervals over seeds and prompts. {found['date']}, {found['machine']}.")
+            "are 95 % intervals over seeds and prompts. Accuracy is the mean of the two orders; 'both orders' is that "
+            "of their mean log-odds: a pairwise model may lean to a place, a pointwise one cannot. "
+            f"{found['date']}, {found['machine']}.")
 
 
 def markdown(found: dict[str, Any]) -> str:
     """The page for a repository."""
     lines = [f"# Table {found['table']} in miniature: {found['title']}", "", found["question"], "", _about(found), "",
-             "| ours | seeds | ID accuracy % | by seed | OOD accuracy % | by seed |", "|---|---|---|---|---|---|"]
-    lines += [f"| {arm['name']} | {arm['seeds']} | {_points(arm['ID'])} | {_seeds(arm['ID'])} "
-              f"| {_points(arm['OOD'])} | {_seeds(arm['OOD'])} |" for arm in found["arms"]]
+             "| ours | seeds | ID accuracy % | by seed | both orders | OOD accuracy % | by seed | both orders |",
+             "|---|---|---|---|---|---|---|---|"]
+    lines += [f"| {arm['name']} | {arm['seeds']} | {' | '.join(_cells(arm[split]) for split in SPLITS)} |"
+              for arm in found["arms"]]
     columns = found["paper"]["columns"]
     lines += ["", f"| the paper | {' | '.join(columns)} |", f"|---|{'---|' * len(columns)}"]
     lines += [f"| {name} | {' | '.join(f'{value:g}' for value in values)} |"
@@ -98,7 +106,8 @@ def markdown(found: dict[str, Any]) -> str:
 def html(found: dict[str, Any]) -> str:
     """One self-contained page."""
     ours = "".join(f"<tr><td>{escape(arm['name'])}<td>{arm['seeds']}" + "".join(
-        f"<td>{_points(arm[split])} {_bar(arm[split])}<br><span class=muted>{_seeds(arm[split])}</span>"
+        f"<td>{_points(arm[split])} {_bar(arm[split])}<br><span class=muted>seeds {_seeds(arm[split])}<br>"
+        f"both orders {_points(arm[split]['both_orders'])}</span>"
         for split in SPLITS) for arm in found["arms"])
     head = "".join(f"<th>{escape(name)}" for name in found["paper"]["columns"])
     theirs = "".join(f"<tr><td>{escape(name)}" + "".join(f"<td>{value:g}" for value in values)

@@ -111,9 +111,9 @@ class Family(ABC):
         """
         from transformers import AutoModelForImageTextToText
 
+        loader: Any = AutoModelForImageTextToText
         try:
-            model, info = AutoModelForImageTextToText.from_pretrained(path, dtype=torch.float32,
-                                                                      output_loading_info=True)
+            model, info = loader.from_pretrained(path, dtype=torch.float32, output_loading_info=True)
         except RuntimeError as error:
             raise CorruptDataError(f"the weights do not fit the config: {error}", where=str(path),
                                    hint="config.json and safetensors are of different models") from error
@@ -178,7 +178,7 @@ class Family(ABC):
                 features_of.append(seen[key])
         rows = [(self._expand(tuple(self._layout(e.parts))), self._tokens(e.reason) if e.reason else (),
                  self._tokens(e.answer) if e.answer else ()) for e in examples]
-        self._check_length(max(sum(len(part) for part in (row.ids, *more)) for row, *more in rows))
+        self._check_length(max(len(row.ids) + len(reason) + len(answer) for row, reason, answer in rows))
         return pad(rows, examples, pictures, list(seen), features_of)
 
     def _check_length(self, tokens: int) -> None:

@@ -19,7 +19,8 @@ PLAN = Plan("demo", 1, Path("."), 1.0)
 def measured(arm: str, accuracy: float, seeds: int = 3, pairs: int = 400) -> Measured:
     rng = np.random.default_rng(len(arm))
     right = {split: (rng.random((seeds, pairs)) < accuracy).astype(float) for split in SPLITS}
-    return Measured(arm, tuple(range(seeds)), right, {split: [str(n // 4) for n in range(pairs)] for split in SPLITS})
+    prompts = {split: [str(n // 4) for n in range(pairs)] for split in SPLITS}
+    return Measured(arm, tuple(range(seeds)), right, right, prompts)
 
 
 def test_intervals_resample_seeds_and_prompts() -> None:
