@@ -31,7 +31,7 @@ from rm.statistics import calibration_error, reliability
 from rm.train import dataset_hash
 from warehouse import Warehouse
 from warehouse.errors import InvalidInputError
-from warehouse.hashing import content_id
+from warehouse.hashing import canonical_json, content_id
 from warehouse.records import Row
 from warehouse.shards import ShardDataset, open_split
 from warehouse.stage import Receipt, Recorder, StageConfig, run_stage
@@ -91,10 +91,12 @@ def _learned(model: RewardModel) -> tuple[str, ...]:
     return tuple(sorted({dimension for templates in model.card.instructions.values() for dimension in templates}))
 
 
-def _write(path: Path, found: Mapping[str, Any]) -> None:
+def _write(path: Path, outputs: Mapping[str, Any]) -> None:
+    # A stored receipt has its keys in order: the first run writes the same page.
+    found = json.loads(canonical_json(dict(outputs)))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page(str(found["title"]), found), encoding="utf-8")
-    path.with_suffix(".json").write_text(json.dumps(dict(found), indent=1) + "\n", encoding="utf-8")
+    path.with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 def _split(warehouse: Warehouse, config: EvaluateConfig, split: str) -> ShardDataset:
