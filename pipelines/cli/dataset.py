@@ -89,6 +89,23 @@ def import_(
     finish_import(receipt, json, fail_if_unchanged=fail_if_unchanged)
 
 
+@app.command()
+def instructions(
+    file: Annotated[Path | None, typer.Argument(help="YAML of questions (default: those of this software).")] = None,
+    warehouse: WarehouseUrl = DEFAULT_WAREHOUSE,
+    json: Json = False,
+    fail_if_unchanged: Unchanged = False,
+) -> None:
+    """Store the questions that samples carry; a build needs them. Example: rewarddance dataset instructions"""
+    from pipelines.cli.output import finish
+    from pipelines.config import SOURCE_ROOT
+    from pipelines.job import run_stage_config
+
+    chosen = file or SOURCE_ROOT / "configs" / "instructions" / "default.yaml"
+    receipt = run_stage_config("rm.instructions:InstructionConfig", {"file": str(chosen)}, warehouse)
+    finish(receipt, json, fail_if_unchanged=fail_if_unchanged)
+
+
 @app.command("list")
 def list_(warehouse: WarehouseUrl = DEFAULT_WAREHOUSE, json: Json = False) -> None:
     """List dataset versions. Example: rewarddance dataset list"""

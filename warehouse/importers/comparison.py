@@ -97,7 +97,7 @@ class FormatOptions:
 
     `columns` holds the column of every role that the format lets the config rename, "" where the file has none;
     `labels` says what the values of the label column mean; `dimension` "" leaves the choice to the format;
-    `min_confidence` and `prompts` (text by item) serve the formats that have use for them.
+    `min_confidence`, `prompts` (text by item) and `annotators` serve the formats that have use for them.
     """
 
     dimension: str = ""
@@ -105,6 +105,7 @@ class FormatOptions:
     labels: Mapping[str, str] = field(default_factory=dict)
     min_confidence: float = 0.0
     prompts: Mapping[str, str] = field(default_factory=dict)
+    annotators: bool = False
 
 
 Outcome = Comparison | Embedded | Refused

@@ -1,9 +1,10 @@
 """Human Preference Dataset v2 (arXiv 2306.09341) and v3 (arXiv 2508.03789).
 
 HPDv2, train.json: two images, `human_preference` holds 1 at the preferred one; one person's vote (`user_hash`).
-test.json: up to nine images ranked by several people; `raw_annotations` holds each one's ranking, `rank` their mean,
-which counts only where the former is absent. Smaller is better. Copies of the files spell the columns two ways. Paths
-are bare names below train/ or test/; four published images are broken, and become rejects like any other.
+test.json: up to nine images ranked by several people; `rank` is their mean, smaller is better, and is what published
+accuracies are measured on: one vote a pair. `raw_annotations` holds each person's ranking: with the option
+`annotators` these are the votes instead, as they are where `rank` is absent. Copies of the files spell the columns two
+ways. Paths are bare names below train/ or test/; four published images are broken, and become rejects like any other.
 
 HPDv3: `path1` is ALWAYS the preferred image. Sides of a pair are dealt by the hash of its candidates, never by the
 file's order, so that no label leaks from it. `confidence` may be null; `min_confidence` leaves out rows below it (0.95
@@ -52,7 +53,7 @@ def _hpdv2(row: SourceRow, options: FormatOptions) -> Iterator[Outcome]:
         yield _choice(row, prompt, images, dimension)
         return
     raw = row.fields.get("raw_annotations") or row.fields.get("raw_annotation")
-    if isinstance(raw, list) and raw:
+    if isinstance(raw, list) and raw and (options.annotators or "rank" not in row.fields):
         yield from _annotations(row, prompt, images, raw, dimension)
     else:
         yield from pairs_of(_mean(row, images, dimension), prompt, row.location, one_vote=True)

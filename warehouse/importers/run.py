@@ -46,6 +46,7 @@ class ImportConfig(StageConfig):
     - `columns`: roles to columns, and `labels` values to first, second, tie or both_bad, where these are free.
     - `licence` (with `licence_url`, `non_commercial`): of the file, where it is not the published one's.
     - `min_confidence`: rows below it are left out (hpdv3). `prompts`: a file that knows each image's prompt (richhf).
+    - `annotators`: each person's ranking and not their mean (hpdv2).
     """
 
     format: str
@@ -62,6 +63,7 @@ class ImportConfig(StageConfig):
     non_commercial: bool = False
     min_confidence: float = Field(default=0.0, ge=0, le=1)
     prompts: Path | None = Field(default=None, json_schema_extra={"place": True})
+    annotators: bool = False
 
     @model_validator(mode="after")
     def _fits_format(self) -> ImportConfig:
@@ -79,7 +81,7 @@ class ImportConfig(StageConfig):
         for value, allowed in ((self.task, TASKS), (self.dimension, DIMENSIONS)):
             if value and value not in allowed:
                 raise ValueError(f"{value!r} is not one of {', '.join(allowed)}")
-        for option, format in (("min_confidence", "hpdv3"), ("prompts", "richhf")):
+        for option, format in (("min_confidence", "hpdv3"), ("prompts", "richhf"), ("annotators", "hpdv2")):
             if getattr(self, option) and self.format != format:
                 raise ValueError(f"{option} is for {format} only")
         return self
@@ -115,6 +117,7 @@ class _Import:
             config.labels,
             config.min_confidence,
             read_prompt_texts(config.prompts) if config.prompts else {},
+            config.annotators,
         )
 
     def reading(self) -> Reading:

@@ -103,7 +103,7 @@ def test_hpdv3_rows_below_the_wanted_confidence_are_left_out() -> None:
         ({"human_preference": None}, "bad_label"),
         ({"rank": [1]}, "bad_ranking"),
         ({"rank": [1, float("nan")]}, "bad_ranking"),
-        ({"raw_annotations": [{"rank": [1, 1, 2], "user_hash": "u"}], "rank": [1, 2]}, "bad_ranking"),
+        ({"raw_annotations": [{"rank": [1, 1, 2], "user_hash": "u"}]}, "bad_ranking"),
         ({"file_path": "a.jpg", "rank": [1, 2]}, "missing_field"),
     ],
 )
@@ -115,9 +115,13 @@ def test_hpdv2_rows_that_do_not_fit(fields: dict[str, Any], reason: str) -> None
 def test_hpdv2_one_bad_annotation_costs_that_person_only() -> None:
     row = {"prompt": "a dog", "image_path": ["a.jpg", "b.jpg"], "rank": [1, 2],
            "raw_annotation": [{"rank": [1, 2], "user_hash": "u"}, {"rank": [2], "user_hash": "v"}, 5]}  # fmt: skip
-    found = outcomes("hpdv2", row, file="HPD/test.json")
+    found = outcomes("hpdv2", row, file="HPD/test.json", annotators=True)
     assert [item.rater for item in comparisons(found)] == ["u"] and reasons(found) == {"bad_ranking": 2}
     assert comparisons(found)[0].first.name == "test/a.jpg"
+    # By default the mean of all rankings is one vote of the source; copies without it have the people only.
+    assert [(item.rater, item.one_vote) for item in comparisons(outcomes("hpdv2", row))] == [(None, True)]
+    del row["rank"]
+    assert [item.rater for item in comparisons(outcomes("hpdv2", row))] == ["u"]
 
 
 PICK = {"caption": "a dog", "image_0_uid": "x", "image_1_uid": "y", "label_0": 1.0, "label_1": 0.0, "has_label": True,
