@@ -52,6 +52,9 @@ def _divide(couples: _Couples) -> Flags:
     """Two camps by the sign of the leading eigenvector, [R] bool."""
     usual, _ = couples.mean(np.ones(len(couples.one), np.bool_))
     excess = (couples.total - usual * couples.shared) / np.sqrt(couples.shared)
+    if not np.any(np.abs(excess) > 1e-9):
+        # Everybody agrees alike: there is nothing to divide, and a matrix of zeros has no eigenvector to start from.
+        return np.zeros(couples.raters, np.bool_)
     shape = (couples.raters, couples.raters)
     upper = sparse.csr_matrix((excess, (couples.one, couples.other)), shape=shape)
     start = np.random.default_rng(0).normal(size=couples.raters)

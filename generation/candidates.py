@@ -7,7 +7,6 @@ are no media become rejects with the prompt and seed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from pydantic import Field
@@ -16,7 +15,7 @@ from generation.protocol import Generator
 from warehouse import Warehouse
 from warehouse.errors import ConfigError, MediaError
 from warehouse.hashing import content_id
-from warehouse.media.probe import MediaInfo
+from warehouse.importers.media import media_row
 from warehouse.plugins import load_plugin
 from warehouse.records import Row, candidate_row, generator_row
 from warehouse.stage import Receipt, Recorder, StageConfig, run_stage
@@ -41,12 +40,6 @@ _PROMPTS = "SELECT prompt_id, text FROM prompts WHERE task = ? AND source = ? OR
 def seed_of(prompt_id: str, index: int, seed: int) -> int:
     """The 31-bit noise seed of one candidate."""
     return int(content_id("candidate seed", prompt_id, index, seed)[:8], 16) & 0x7FFFFFFF
-
-
-def media_row(warehouse: Warehouse, info: MediaInfo, source: str, licence_id: str | None = None) -> Row:
-    """The media table's row of a stored file."""
-    return {key: value for key, value in asdict(info).items() if key != "extension"} | {
-        "uri": warehouse.media.uri(info), "source": source, "licence_id": licence_id}
 
 
 def _chunks(items: Sequence[tuple[Row, int]], size: int) -> Iterator[Sequence[tuple[Row, int]]]:

@@ -115,6 +115,12 @@ def test_one_taste_and_spam_are_no_camps(seed: int) -> None:
         assert not camps(votes).any() and not split_pairs(votes, camps(votes)).any()
 
 
+def test_raters_who_agree_in_everything_are_one_population() -> None:
+    """Nothing is left to divide: the excess of agreement is zero for every couple."""
+    votes = ballots([vote(f"p{pair}", f"r{rater}", "a") for pair in range(8) for rater in range(7)])
+    assert camps(votes).tolist() == [0] * 7
+
+
 def test_a_minority_is_not_taken_for_spammers() -> None:
     rows = _two_tastes(5, 20, 6)
     votes = ballots(rows)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from generation.candidates import media_row
 from warehouse import Warehouse
+from warehouse.importers.media import media_row
 from warehouse.media.encode import encode_png
 from warehouse.records import candidate_row, generator_row, prompt_row
 from warehouse.stage import Receipt, Recorder, StageConfig, run_stage

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from generation.candidates import media_row
 from rm import instructions
 from rm.context import Frames
 from simulation import vlm
 from warehouse import Warehouse
 from warehouse.datasets import build
 from warehouse.hashing import content_id
+from warehouse.importers.media import media_row
 from warehouse.media.encode import encode_mp4, encode_png
 from warehouse.records import Row, candidate_row, generator_row, pair_row, prompt_row, rationale_row
 
