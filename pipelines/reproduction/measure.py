@@ -76,12 +76,14 @@ class Measured:
         return bootstrap_seeds(self.right[split][:both] - other.right[split][:both], self.prompts[split])
 
 
-def data_config() -> RunConfig:
-    """The image data of the demo: its stages from prompts to the dataset version, nothing after."""
+def data_config(prompts: int = 0) -> RunConfig:
+    """The image data of the demo: its stages from prompts to the dataset version; `prompts` of them, 0 = as many."""
     demo = load_config(SOURCE_ROOT / "configs" / "demo.yaml").model_dump()
     stages = [entry for entry in demo["stages"] if entry["name"] in _KEPT]
     for entry in stages:
         entry["summary"] = {key: value for key, value in entry["summary"].items() if key.startswith("dataset.")}
+        if entry["name"] == "image_prompts" and prompts:
+            entry["options"]["options"]["limit"] = prompts
         if entry["name"] == "consensus":
             entry["options"]["campaign_ids"] = ["${image_votes.campaign_id}"]
     return RunConfig.model_validate({**demo, "name": "reproduce", "stages": stages, "show": {}, "report": False})
