@@ -84,8 +84,11 @@ def _agreement(votes: Ballots, camp: Ints, config: ConsensusConfig) -> dict[str,
     """Alpha with its interval, and on how much it stands."""
     counts = votes.counts()
     value, interval = alpha(counts), alpha_interval(counts, config.seed, config.resamples)
+    # In order: a, neither, b.
+    ordinal = alpha(np.stack([counts[:, A], counts[:, TIE] + counts[:, BOTH_BAD], counts[:, B]], axis=1), "ordinal")
     return {
         "alpha": None if value is None else round(value, _DIGITS),
+        "alpha_ordinal": None if ordinal is None else round(ordinal, _DIGITS),
         "ci": None if interval is None else [round(end, _DIGITS) for end in interval],
         "votes": len(votes),
         "pairs": len(votes.pairs),

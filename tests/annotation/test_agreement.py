@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annotation.agreement import alpha, alpha_interval
+from annotation.agreement import Level, alpha, alpha_interval, raw_agreement
 
 
 def _counts(rows: list[list[int]]) -> np.ndarray:
@@ -26,6 +26,25 @@ def test_alpha_is_that_of_the_krippendorff_package(rows: list[list[int]]) -> Non
         return
     expected = krippendorff.alpha(value_counts=pairable, level_of_measurement="nominal")
     assert alpha(counts) == pytest.approx(expected, abs=1e-9)
+
+
+@settings(max_examples=100)
+@given(tables, st.sampled_from(["ordinal", "interval"]))
+def test_levels_are_those_of_the_krippendorff_package(rows: list[list[int]], level: Level) -> None:
+    counts = _counts(rows)
+    pairable = counts[counts.sum(axis=1) > 1]
+    if (pairable.sum(axis=0) > 0).sum() < 2:
+        assert alpha(counts, level) is None
+        return
+    values = [1.0, 2.0, 4.0, 8.0]
+    expected = krippendorff.alpha(value_counts=pairable, value_domain=values, level_of_measurement=level)
+    assert alpha(counts, level, values) == pytest.approx(expected, abs=1e-9)
+
+
+def test_raw_agreement_by_hand() -> None:
+    """One couple of three agrees on the first pair, all three on the second; a single vote says nothing."""
+    assert raw_agreement(_counts([[2, 1, 0, 0], [0, 3, 0, 0], [1, 0, 0, 0]])) == pytest.approx((1 / 3 + 1) / 2)
+    assert raw_agreement(_counts([[1, 0, 0, 0]])) is None
 
 
 def test_extremes() -> None:
