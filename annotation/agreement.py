@@ -64,7 +64,7 @@ def alpha(counts: Ints, level: Level = "nominal", values: Sequence[float] | None
     Labels stand in order for `ordinal`; `values` [K] are those of `interval`, 0, 1, 2 … where not given.
     """
     coincidences, weight = _patterns(counts)
-    matrix = np.tensordot(weight, coincidences, 1)[None]
+    matrix = np.tensordot(weight, coincidences, 1)[None].astype(np.float64)
     value = float(_alphas(matrix, level, _values(counts, values))[0])
     return None if np.isnan(value) else value
 
@@ -82,7 +82,8 @@ def alpha_interval(
         return None
     coincidences, weight = _patterns(counts)
     drawn = np.random.default_rng(seed).multinomial(int(weight.sum()), weight / weight.sum(), resamples)
-    alphas = _alphas(np.tensordot(drawn, coincidences, 1), level, _values(counts, values))
+    matrices = np.tensordot(drawn, coincidences, 1).astype(np.float64)
+    alphas = _alphas(matrices, level, _values(counts, values))
     low, high = np.nanquantile(alphas, [(1.0 - confidence) / 2, (1.0 + confidence) / 2])
     return float(low), float(high)
 

@@ -120,8 +120,9 @@ def _scale(votes: _Votes) -> Floats:
     """One step of each value, about its standard error: strengths rest on few votes, leans and nu on many."""
     met = np.bincount(votes.first, minlength=votes.candidates) + np.bincount(votes.second, minlength=votes.candidates)
     sided = np.bincount(votes.rater, weights=votes.left**2, minlength=votes.raters)
-    known = [1.0 / votes.strength_sd**2 + met / 8, 1.0 / _LEAN_SD**2 + sided / 8, [1.0 + votes.tied.sum()]]
-    scale: Floats = 1.0 / np.sqrt(np.concatenate(known))
+    tied = np.array([1.0 + votes.tied.sum()])
+    known = np.concatenate([1.0 / votes.strength_sd**2 + met / 8, 1.0 / _LEAN_SD**2 + sided / 8, tied])
+    scale: Floats = 1.0 / np.sqrt(known)
     return scale
 
 

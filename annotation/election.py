@@ -19,14 +19,17 @@ from warehouse import Warehouse
 from warehouse.records import LABELS, Row
 
 _CODES = " ".join(f"WHEN '{label}' THEN {index}" for index, label in enumerate(LABELS))
+# Numbers for the label and the side of a vote `v`, as ballots.py has them.
+LABEL_CODE = f"CASE v.label {_CODES} END"
+SIDE_CODE = "CASE v.left_side WHEN 'a' THEN 1 WHEN 'b' THEN -1 ELSE 0 END"
 # Filters: campaigns, sources (both together), dimensions (none = all).
 _CHOSEN = """
-NOT coalesce(v.deleted, false) AND v.pair_id IS NOT NULL
+NOT coalesce(v.deleted, false) AND v.candidate_id IS NULL
   AND (list_contains(?, t.campaign_id) OR list_contains(?, v.source)) AND (len(?) = 0 OR list_contains(?, v.dimension))
 """
 _VOTES = f"""
-SELECT v.pair_id, v.annotator_id, v.dimension, CASE v.label {_CODES} END AS label,
-  CASE v.left_side WHEN 'a' THEN 1 WHEN 'b' THEN -1 ELSE 0 END AS "left", epoch_us(v.updated_at) AS time_us, v.seconds,
+SELECT v.pair_id, v.annotator_id, v.dimension, {LABEL_CODE} AS label, {SIDE_CODE} AS "left",
+  epoch_us(v.updated_at) AS time_us, v.seconds,
   coalesce(t.gold, false) AS gold, r.candidate_a, r.candidate_b, t.repeat_of IS NOT NULL AS repeat,
   CASE f.label {_CODES} ELSE -1 END AS before
 FROM votes v JOIN pairs r USING (pair_id) LEFT JOIN annotation_tasks t USING (task_id)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from annotation.ballots import ballots
+from annotation.election import Choice, Election, read_election
 from annotation.stopping import StoppingRules, certainty_of, judge
 from annotation.tasks import campaign_row, task_row
 from warehouse import Warehouse
@@ -32,12 +32,6 @@ class ExtraVoteConfig(StageConfig):
 
 
 _TASKS = "SELECT task_id, pair_id, replica, gold, repeat_of, state FROM annotation_tasks WHERE campaign_id = ?"
-_VOTES = """
-SELECT v.vote_id, v.pair_id, v.annotator_id, v.dimension, v.label, v.left_side, v.updated_at, v.seconds,
-  false AS gold, r.candidate_a, r.candidate_b
-FROM votes v JOIN annotation_tasks t USING (task_id) JOIN pairs r ON r.pair_id = v.pair_id
-WHERE t.campaign_id = ? AND NOT coalesce(v.deleted, false) AND NOT coalesce(t.gold, false) AND t.repeat_of IS NULL
-"""
 
 
 def adjudication_id(campaign_id: str) -> str:
@@ -50,16 +44,16 @@ def _waiting(tasks: Sequence[Row]) -> set[str]:
     return {row["pair_id"] for row in tasks if not row["gold"] and row["repeat_of"] is None and row["state"] != "done"}
 
 
-def _certainties(rows: Sequence[Row]) -> tuple[dict[str, float], dict[str, int]]:
+def _certainties(election: Election) -> tuple[dict[str, float], dict[str, int]]:
     """For each pair, the certainty of its least certain dimension, and the fewest votes of a dimension."""
     certain: dict[str, float] = {}
     given: dict[str, int] = {}
-    for dimension in sorted({row["dimension"] for row in rows}):
-        votes = ballots([row for row in rows if row["dimension"] == dimension])
-        counts = votes.counts().sum(axis=1)
-        for name, value, count in zip(votes.pairs, certainty_of(votes), counts, strict=True):
-            certain[name] = min(certain.get(name, 1.0), float(value))
-            given[name] = min(given.get(name, int(count)), int(count))
+    for part in election.parts.values():
+        votes = part.only(~part.gold)
+        counts = votes.counts().sum(axis=1).tolist()
+        for name, value, count in zip(votes.pairs, certainty_of(votes).tolist(), counts, strict=True):
+            certain[name] = min(certain.get(name, 1.0), value)
+            given[name] = min(given.get(name, count), count)
     return certain, given
 
 
@@ -97,14 +91,14 @@ def run(config: ExtraVoteConfig, warehouse: Warehouse) -> Receipt:
     if not campaigns:
         raise NotFoundError(f"no campaign {config.campaign_id!r}", hint='rewarddance sql "SELECT * FROM campaigns"')
     tasks = warehouse.rows(_TASKS, [config.campaign_id])
-    rows = warehouse.rows(_VOTES, [config.campaign_id])
+    election = read_election(warehouse, Choice(campaign_ids=(config.campaign_id,)))
     inputs = {
-        "votes": warehouse.digest(_VOTES, [config.campaign_id]),
+        "votes": election.digest,
         "tasks": content_id("tasks", canonical_json(sorted([row["task_id"], row["state"]] for row in tasks))),
     }
 
     def body(recorder: Recorder) -> None:
-        certain, given = _certainties(rows)
+        certain, given = _certainties(election)
         waiting = _waiting(tasks)
         names = sorted(set(certain) - waiting)
         likely = np.array([certain[name] for name in names], np.float64)
@@ -120,7 +114,7 @@ def run(config: ExtraVoteConfig, warehouse: Warehouse) -> Receipt:
             fresh = [row for row in disputed if row["task_id"] not in known]
             recorder.count("extra", warehouse.merge("annotation_tasks", more, run_id=recorder.run_id))
             recorder.count("adjudication", warehouse.merge("annotation_tasks", fresh, run_id=recorder.run_id))
-        recorder.count("read", len(rows))
+        recorder.count("read", election.votes)
         recorder.output("adjudication_id", expert["campaign_id"] if disputed else None)
         recorder.output("disputed", len(disputed))
         recorder.output("settled", len(names) - len(more) - len(disputed))

@@ -131,8 +131,8 @@ def _summed(values: Floats, rater: Ints) -> Loss:
     votes = drawn @ number
     means = (drawn @ total)[votes > 0] / votes[votes > 0]
     low, high = np.quantile(means, [0.025, 0.975])
-    figures = [round(float(value), 6) for value in (values[known].mean(), low, high)]
-    return Loss(*figures, votes=int(known.sum()), raters=int((number > 0).sum()))
+    mean, least, most = (round(float(value), 6) for value in (values[known].mean(), low, high))
+    return Loss(mean, least, most, votes=int(known.sum()), raters=int((number > 0).sum()))
 
 
 def run(config: HeldOutConfig, warehouse: Warehouse) -> Receipt:

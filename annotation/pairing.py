@@ -3,14 +3,13 @@
     random        couples in an order fixed by hash
     round_robin   the rounds of the circle method: after each, every candidate has met one more
     swiss         one round: neighbours in the standings that have not met; run again after each round of votes
-    uncertainty   where the outcome is least certain, over all prompts, and a share at random
+    uncertainty   where a vote tells most, over all prompts, and a share at random
+    cross_prompt  an item that passed against one that failed, whatever their prompts (items.py), and some that passed
 
 `random` and `round_robin` depend on candidate ids and the seed alone: the same candidates give the same pairs in any
 order, on any machine, and new candidates of other prompts change nothing. `swiss` and `uncertainty` also read how
 candidates stand (standings.py): by votes, or by a reward model's rows. The random share is never nothing, so that what
 the model is sure of and wrong about is found out, and evaluation has pairs that nobody chose.
-
-Left out on purpose: pairs across prompts, which need pass or fail answers about single candidates.
 """
 
 from __future__ import annotations
@@ -33,8 +32,9 @@ from warehouse.stage import Receipt, Recorder, StageConfig, run_stage
 class PairingConfig(StageConfig):
     """Candidates of one task, by generator, source of their prompts and their own ("" = any); 0 pairs a prompt = all.
 
-    `across_generators` leaves out two candidates of one generator. `dimension`, `reward_model` (a model id; "" = votes)
-    and `random_share` are for the strategies that read standings.
+    `across_generators` leaves out two candidates of one generator. `dimension`, `reward_model` (an id; "" = votes),
+    `criterion` (bits that a vote tells about the lead, or the entropy of its outcome) and `random_share` are for the
+    strategies that read standings.
     """
 
     task: str = "t2i"
@@ -45,6 +45,7 @@ class PairingConfig(StageConfig):
     strategy: Literal["random", "round_robin", "swiss", "uncertainty"] = "random"
     dimension: str = "overall"
     reward_model: str = ""
+    criterion: Literal["information", "entropy"] = "information"
     random_share: float = Field(default=0.25, gt=0.0, le=1.0)
     pairs_per_prompt: int = Field(default=3, ge=0)
     seed: int = 0
@@ -95,11 +96,12 @@ def swiss(candidates: Sequence[str], standings: Standings, seed: int) -> list[Co
 
 
 def uncertain(couples: Sequence[Couple], standings: Standings, wanted: int, config: PairingConfig) -> list[Couple]:
-    """`wanted` couples that nobody voted on: a random share, then the most doubtful ones."""
+    """`wanted` couples that nobody voted on: a random share, then those of most information, or doubt."""
     open_ones = set(couples) - standings.met
     by_hash = sorted(open_ones, key=lambda couple: content_id("random pairing", config.seed, *couple))
     chance = by_hash[: math.ceil(wanted * config.random_share)]
-    rest = sorted(by_hash[len(chance) :], key=lambda couple: -standings.doubt(*couple))
+    worth = standings.information if config.criterion == "information" else standings.doubt
+    rest = sorted(by_hash[len(chance) :], key=lambda couple: -worth(*couple))
     return [*chance, *rest][:wanted]
 
 
@@ -171,6 +173,6 @@ def run(config: PairingConfig, warehouse: Warehouse) -> Receipt:
 
     listed = canonical_json([[row["candidate_id"], row["prompt_id"], row["media_id"]] for row in rows])
     inputs = {"candidates": content_id("candidates", listed)}
-    if standings.of or standings.met:
+    if standings.of or standings.met or standings.between:
         inputs["standings"] = standings.digest()
     return run_stage("pairing", config, warehouse, inputs, body)
