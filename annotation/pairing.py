@@ -21,6 +21,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from annotation.cross_prompt import cross_pairs, item_shares
 from annotation.standings import Couple, Standings, from_rewards, from_votes
 from warehouse import Warehouse
 from warehouse.errors import ConfigError
@@ -34,7 +35,8 @@ class PairingConfig(StageConfig):
 
     `across_generators` leaves out two candidates of one generator. `dimension`, `reward_model` (an id; "" = votes),
     `criterion` (bits that a vote tells about the lead, or the entropy of its outcome) and `random_share` are for the
-    strategies that read standings.
+    strategies that read standings. For `cross_prompt`, `pairs_per_prompt` is how many passed items each failed one
+    meets and `tie_share` the share of pairs of two that passed.
     """
 
     task: str = "t2i"
@@ -42,17 +44,19 @@ class PairingConfig(StageConfig):
     source: str = ""
     candidate_source: str = ""
     across_generators: bool = False
-    strategy: Literal["random", "round_robin", "swiss", "uncertainty"] = "random"
+    strategy: Literal["random", "round_robin", "swiss", "uncertainty", "cross_prompt"] = "random"
     dimension: str = "overall"
     reward_model: str = ""
     criterion: Literal["information", "entropy"] = "information"
     random_share: float = Field(default=0.25, gt=0.0, le=1.0)
+    tie_share: float = Field(default=0.25, ge=0.0, lt=1.0)
     pairs_per_prompt: int = Field(default=3, ge=0)
     seed: int = 0
 
 
 _CANDIDATES = """
-SELECT c.candidate_id, c.prompt_id, c.media_id, c.generator_id FROM candidates c JOIN prompts p USING (prompt_id)
+SELECT c.candidate_id, c.prompt_id, c.media_id, c.generator_id, c.task
+FROM candidates c JOIN prompts p USING (prompt_id)
 WHERE c.task = ? AND (? = '' OR c.generator_id = ?) AND (? = '' OR p.source = ?) AND (? = '' OR c.source = ?)
 ORDER BY c.candidate_id
 """
@@ -127,7 +131,7 @@ def choose(rows: Sequence[Row], config: PairingConfig, standings: Standings) -> 
 
 
 def _standings(config: PairingConfig, warehouse: Warehouse) -> Standings:
-    if config.strategy in ("random", "round_robin"):
+    if config.strategy in ("random", "round_robin", "cross_prompt"):
         return Standings({}, frozenset())
     if config.reward_model:
         return from_rewards(warehouse, config.task, config.dimension, config.reward_model)
@@ -161,10 +165,14 @@ def run(config: PairingConfig, warehouse: Warehouse) -> Receipt:
             hint="generate or ingest candidates first",
         )
     standings = _standings(config, warehouse)
+    verdicts = item_shares(warehouse, config.task, config.dimension) if config.strategy == "cross_prompt" else {}
 
     def body(recorder: Recorder) -> None:
-        couples = choose(shown, config, standings)
-        made = [pair_row(name, x, y, config.task, config.strategy, "pairing") for name, (x, y) in couples]
+        if config.strategy == "cross_prompt":
+            made = cross_pairs(shown, verdicts, max(config.pairs_per_prompt, 1), config.tie_share, config.seed)
+        else:
+            couples = choose(shown, config, standings)
+            made = [pair_row(name, x, y, config.task, config.strategy, "pairing") for name, (x, y) in couples]
         recorder.count("read", len(rows))
         recorder.count("media_absent", len(rows) - len(shown))
         recorder.count("pairs", warehouse.merge("pairs", made, run_id=recorder.run_id))
@@ -175,4 +183,6 @@ def run(config: PairingConfig, warehouse: Warehouse) -> Receipt:
     inputs = {"candidates": content_id("candidates", listed)}
     if standings.of or standings.met or standings.between:
         inputs["standings"] = standings.digest()
+    if verdicts:
+        inputs["items"] = content_id("items", canonical_json(sorted([name, *n] for name, n in verdicts.items())))
     return run_stage("pairing", config, warehouse, inputs, body)

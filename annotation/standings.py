@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from annotation.ballots import ballots_of
+from annotation.ballots import Floats, ballots_of
 from annotation.bradley_terry import bradley_terry
 from annotation.election import LABEL_CODE, SIDE_CODE
 from warehouse import Warehouse
@@ -23,6 +23,8 @@ from warehouse.hashing import canonical_json, content_id
 
 Couple = tuple[str, str]
 _PRIOR_SD = 2.5
+_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
+_WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 _VOTES = f"""
 SELECT v.pair_id, v.annotator_id, {LABEL_CODE} AS label, {SIDE_CODE} AS "left", 0.0 AS time_s, v.seconds,
   false AS gold, r.candidate_a, r.candidate_b
@@ -100,15 +102,19 @@ class Standings:
     def information(self, x: str, y: str) -> float:
         """Bits that a vote on the couple is expected to tell about the lead, 0 where it is known exactly.
 
-        Entropy of the answer less its mean entropy were the lead known (Houlsby et al. 2011, Eq. 4): a couple of
-        equals that will always divide people is in doubt and tells nothing.
+        Entropy of the answer less its mean entropy were the lead known (Houlsby et al. 2011, Eq. 2), by Gauss-Hermite
+        quadrature: a couple of equals that will always divide people is in doubt and tells nothing.
         """
         lead = self.lead(x, y)
-        # Their approximation is for a probit; a logistic is one of a lead smaller by sqrt(pi / 8).
-        mean, spread = lead.strength * math.sqrt(math.pi / 8.0), lead.variance * math.pi / 8.0
-        known = math.pi * math.log(2.0) / 2.0
-        certain = math.sqrt(known / (spread + known)) * math.exp(-(mean**2) / (2.0 * (spread + known)))
-        return max(self.doubt(x, y) - certain, 0.0)
+        p = 1.0 / (1.0 + np.exp(-(lead.strength + math.sqrt(lead.variance) * _NODES)))
+        return max(float(_entropy(p @ _WEIGHTS) - _entropy(p) @ _WEIGHTS), 0.0)
+
+
+def _entropy(p: Floats) -> Floats:
+    """Bits of a chance, of 0 and 1 none."""
+    inner = np.clip(p, 1e-12, 1 - 1e-12)
+    bits: Floats = -inner * np.log2(inner) - (1 - inner) * np.log2(1 - inner)
+    return bits
 
 
 def from_votes(warehouse: Warehouse, task: str, dimension: str) -> Standings:

@@ -21,8 +21,9 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 from annotation.backend import GoldItem, PairView, Pulled, ShownVote, Task
+from annotation.items import ItemTask, ItemVote
 from simulation.gold import score_media
-from simulation.raters import Rater, answer, draws, make_rater
+from simulation.raters import Rater, answer, difficulty, draws, inspect, make_rater
 from simulation.tastes import TASTES, utility
 from warehouse import Warehouse
 from warehouse.errors import ConfigError
@@ -69,7 +70,11 @@ def _population(taste: str, seed: int, sizes: dict[str, int], minority: tuple[st
 
 
 class SimulatedAnnotators:
-    """Back end of simulated raters; `minority_taste` gives a share of the careful ones another population's taste."""
+    """Back end of simulated raters; `minority_taste` gives a share of the careful ones another population's taste.
+
+    `hardness_spread` makes some items harder for everybody (standard deviation of the log of the noise's factor); an
+    item of at least the utility `pass_limit` passes, give or take a rater's own limit.
+    """
 
     rater_kind = "simulated"
 
@@ -85,6 +90,8 @@ class SimulatedAnnotators:
         noise: float = 0.06,
         minority_taste: str = "",
         minority_share: float = 0.0,
+        hardness_spread: float = 0.0,
+        pass_limit: float = 0.6,
     ) -> None:
         unknown = {taste, minority_taste or taste} - set(TASTES)
         if unknown or not 0.0 <= minority_share <= 0.5 or n_raters - spammers - copiers < max(copiers, 1):
@@ -93,7 +100,7 @@ class SimulatedAnnotators:
                 f"{minority_taste!r} ({minority_share})",
                 hint=f"tastes are {', '.join(TASTES)}; each copier needs a careful rater to copy",
             )
-        self.seed, self.shuffle = seed, shuffle
+        self.seed, self.shuffle, self._hardness_spread, self._pass_limit = seed, shuffle, hardness_spread, pass_limit
         sizes = {"raters": n_raters, "spammers": spammers, "copiers": copiers}
         self.raters = _population(taste, seed, sizes, (minority_taste or taste, minority_share), noise)
         copied = range(spammers + copiers, spammers + 2 * copiers)
@@ -102,6 +109,7 @@ class SimulatedAnnotators:
         self._tasks: dict[str, Task] = {}
         self._turns: dict[str, list[Rater]] = {}
         self._by_rater: dict[tuple[str, str], Task] = {}
+        self._items: dict[str, ItemTask] = {}
 
     def publish(self, tasks: Sequence[Task]) -> list[str]:
         """Takes the tasks in; a task that is there stays as it is."""
@@ -117,13 +125,34 @@ class SimulatedAnnotators:
             return Pulled((), cursor)
         return Pulled(tuple(self._votes()), cursor)
 
+    def publish_items(self, tasks: Sequence[ItemTask]) -> list[str]:
+        """Single candidates, to be passed or failed."""
+        for task in tasks:
+            self._items.setdefault(task.task_id, task)
+        return [f"simulated:{task.task_id[:12]}" for task in tasks]
+
+    def pull_items(self) -> list[ItemVote]:
+        """All answers about items; a copier looks for themselves here, there is nobody's answer to see."""
+        return [self._verdict(task, dimension) for task in self._items.values() for dimension in task.dimensions]
+
+    def _verdict(self, task: ItemTask, dimension: str) -> ItemVote:
+        rater = self._turn(task.candidate_id, task.replica)
+        value = utility(_scores(self._media, task.media_id, task.prompt), rater.taste, dimension)
+        hardness = difficulty(task.candidate_id, self._hardness_spread)
+        label, seconds = inspect(rater, task.candidate_id, dimension, value, self._pass_limit, hardness)
+        when = draws("time", self.seed, task.candidate_id)[0] * 5 * 86400 + task.replica * 600
+        return ItemVote(task.task_id, dimension, rater.name, label, _START + timedelta(seconds=round(when)),
+                        round(seconds, 2))
+
     def rater_of(self, task: Task) -> Rater:
         """Replicas of a pair go to different raters as long as there are enough of them."""
-        if task.pair_id not in self._turns:
-            self._turns[task.pair_id] = sorted(
-                self.raters, key=lambda rater: content_id("turn", self.seed, task.pair_id, rater.name)
-            )
-        return self._turns[task.pair_id][task.replica % len(self.raters)]
+        return self._turn(task.pair_id, task.replica)
+
+    def _turn(self, name: str, replica: int) -> Rater:
+        if name not in self._turns:
+            order = sorted(self.raters, key=lambda rater: content_id("turn", self.seed, name, rater.name))
+            self._turns[name] = order
+        return self._turns[name][replica % len(self.raters)]
 
     def _votes(self) -> Iterator[ShownVote]:
         dimensions = sorted({name for task in self._tasks.values() for name in task.dimensions})
@@ -171,7 +200,8 @@ class SimulatedAnnotators:
 
     def _answer(self, rater: Rater, task: Task, shown: Task, dimension: str) -> tuple[str, float]:
         left, right = (utility(scores, rater.taste, dimension) for scores in self._sides(task, shown))
-        return answer(rater, task.pair_id, dimension, left, right)
+        hardness = difficulty(task.pair_id, self._hardness_spread)
+        return answer(rater, task.pair_id, dimension, left, right, hardness)
 
     def _reason(self, rater: Rater, task: Task, shown: Task, dimension: str, label: str) -> str:
         if label not in _MIRROR:

@@ -1,7 +1,8 @@
 """How one simulated rater answers: utilities of both sides in, a label and the seconds it took out.
 
-A careful rater sees the difference of the utilities through noise, which is larger where the two are close (a hard
-item) and grows with fatigue over a session, leans a little to one side, and says tie where little is left. A spammer
+A careful rater sees the difference of the utilities through noise, which is larger where the two are close and on
+items that are hard for everybody, and grows with fatigue over a session, leans a little to one side, and says tie where
+little is left; about a single item they say pass or fail, each by a limit of their own. A spammer
 clicks at random and fast. A copier is told what somebody else said (annotators.py knows whom).
 
 All chance is a hash of names, so that an answer depends on the rater, the pair and the dimension alone: not on what
@@ -56,19 +57,38 @@ def make_rater(population: str, index: int, seed: int, taste: str, behaviour: st
     )
 
 
-def answer(rater: Rater, pair_id: str, dimension: str, left: float, right: float) -> tuple[str, float]:
-    """Label as shown and seconds taken, for the utilities of both sides."""
+def difficulty(item: str, spread: float) -> float:
+    """By what an item multiplies everybody's noise: log-normal over items, 1 for all where `spread` is 0."""
+    return math.exp(spread * _NORMAL.inv_cdf(draws("difficulty", item)[0])) if spread else 1.0
+
+
+def answer(
+    rater: Rater, pair_id: str, dimension: str, left: float, right: float, hardness: float = 1.0
+) -> tuple[str, float]:
+    """Label as shown and seconds taken, for the utilities of both sides; `hardness` multiplies the noise."""
     error, pace, session, guess = draws("answer", rater.name, pair_id, dimension)
     if rater.behaviour == "spammer":
         return _click(guess), 0.6 + 1.2 * pace
     gap = left - right
     closeness = math.exp(-abs(gap) / _HARD_WITHIN)
-    noise = rater.noise * (1.0 + 0.6 * closeness) * (1.0 + rater.fatigue * session)
+    noise = hardness * rater.noise * (1.0 + 0.6 * closeness) * (1.0 + rater.fatigue * session)
     seen = gap + rater.lean_left + noise * _NORMAL.inv_cdf(error)
     seconds = (2.5 + 4.0 * closeness) * math.exp(0.4 * _NORMAL.inv_cdf(pace))
     if abs(seen) < rater.tie_width:
         return ("both_bad" if max(left, right) < _BOTH_BAD_BELOW else "tie"), seconds
     return ("left" if seen > 0 else "right"), seconds
+
+
+def inspect(rater: Rater, item: str, dimension: str, value: float, limit: float, hardness: float = 1.0
+            ) -> tuple[str, float]:
+    """pass or fail and seconds taken for one item's utility; a rater's limit is theirs by about their noise."""
+    error, pace, session, guess = draws("inspect", rater.name, item, dimension)
+    if rater.behaviour == "spammer":
+        return ("pass" if guess < 0.5 else "fail"), 0.4 + 0.8 * pace
+    own = limit + rater.noise * _NORMAL.inv_cdf(draws("limit", rater.name, dimension)[0])
+    noise = hardness * rater.noise * (1.0 + rater.fatigue * session)
+    seconds = (1.5 + 2.0 * math.exp(-abs(value - own) / _HARD_WITHIN)) * math.exp(0.4 * _NORMAL.inv_cdf(pace))
+    return ("pass" if value + noise * _NORMAL.inv_cdf(error) >= own else "fail"), seconds
 
 
 def _click(guess: float) -> str:

@@ -18,6 +18,7 @@ DIMENSIONS = ("overall", "text_alignment", "visual_quality", "motion_quality")
 ADVERSARIAL = "adversarial"
 """Source of pairs that nobody voted on: made to be refused. They have shards of their own."""
 LABELS = ("a", "b", "tie", "both_bad")
+ITEM_LABELS = ("pass", "fail")
 Row = dict[str, Any]
 
 
@@ -174,6 +175,36 @@ def vote_row(
         "label_config_id": label_config_id,
         "source": source,
         "rationale_id": rationale_id,
+        "deleted": False,
+        "created_at": created_at,
+        "updated_at": created_at,
+    }
+
+
+def item_vote_row(
+    task_id: str,
+    candidate_id: str,
+    dimension: str,
+    annotator_id: str,
+    label: str,
+    source: str,
+    created_at: datetime,
+    *,
+    seconds: float | None = None,
+    guideline_version: int = 1,
+) -> Row:
+    """A vote on one candidate: pass or fail; it has no pair and no side."""
+    _one_of(label, ITEM_LABELS, "label")
+    return {
+        "vote_id": content_id("item vote", task_id, candidate_id, dimension, annotator_id),
+        "task_id": task_id,
+        "candidate_id": candidate_id,
+        "dimension": dimension,
+        "annotator_id": annotator_id,
+        "label": label,
+        "seconds": seconds,
+        "guideline_version": guideline_version,
+        "source": source,
         "deleted": False,
         "created_at": created_at,
         "updated_at": created_at,

@@ -34,10 +34,29 @@ _COMMANDS = {
         "annotation.consensus:ConsensusConfig",
         "Turn votes into preferences and agreement. Example: rewarddance annotate consensus --set method=dawid_skene",
     ),
+    "compare": (
+        "annotation.held_out:HeldOutConfig",
+        "How well each consensus foretells raters left out. Example: rewarddance annotate compare "
+        "--set vote_sources=[likert-csv]",
+    ),
+    "items": (
+        "annotation.items:ItemConfig",
+        "Pass or fail about single candidates. Example: rewarddance annotate items --set name=look "
+        "--set backend=my_inspectors:Inspectors",
+    ),
+    "pass-fail": (
+        "annotation.schemes:PassFailConfig",
+        "Preferences from pass and fail, and the agreement of both schemes. Example: rewarddance annotate pass-fail",
+    ),
+    "rationales": (
+        "annotation.rationales:RationaleConfig",
+        "Reasons written by a model, kept where they carry the verdict. Example: rewarddance annotate rationales "
+        "--set consensus_id=ID --set 'options={url: http://127.0.0.1:8000/v1, model: NAME}'",
+    ),
 }
 for _name, (_stage, _about) in _COMMANDS.items():
     app.command(_name)(stage_command(_stage, _about))
-for _command in (people.report, people.plan, people.payroll, people.extra, people.vote):
+for _command in (people.report, people.plan, people.payroll, people.extra, people.resume, people.vote):
     app.command(_command.__name__)(_command)
 
 

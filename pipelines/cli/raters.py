@@ -1,4 +1,4 @@
-"""`rewarddance annotate report | plan | payroll | extra | vote`: people, cost, pay, more votes, a page to vote on."""
+"""`rewarddance annotate report | plan | payroll | extra | resume | vote`: people, cost, pay, more votes, a page."""
 
 from __future__ import annotations
 
@@ -113,6 +113,26 @@ def extra(
         campaign_id = find_campaign(opened, campaign)["campaign_id"]
         receipt = add(ExtraVoteConfig(campaign_id=campaign_id, rules=rules), opened)
     finish(receipt, json, fail_if_unchanged=fail_if_unchanged)
+
+
+def resume(
+    rater: Annotated[str, typer.Argument(help="Pseudonym, as `annotate report` shows it.")],
+    reason: Annotated[str, typer.Option(help="Why they may go on; kept with the event.")],
+    warehouse: WarehouseUrl = DEFAULT_WAREHOUSE,
+    json: Json = False,
+) -> None:
+    """Let a paused rater go on. Example: rewarddance annotate resume rater-0123abcd --reason talked"""
+    from annotation.admission import resume as go_on
+    from pipelines.cli.output import emit
+    from warehouse import open_warehouse
+    from warehouse.errors import NotFoundError
+
+    with open_warehouse(warehouse) as opened:
+        found = opened.rows("SELECT annotator_id FROM annotators WHERE pseudonym = ?", [rater])
+        if not found:
+            raise NotFoundError(f"no rater {rater!r}", hint="rewarddance annotate report CAMPAIGN lists them")
+        go_on(opened, found[0]["annotator_id"], reason)
+    emit({"rater": rater, "standing": "resumed", "reason": reason}, json)
 
 
 def vote(

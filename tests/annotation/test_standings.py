@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import numpy as np
 import pytest
+from scipy.integrate import quad
+from scipy.stats import norm
 
 from annotation import pairing
 from annotation.pairing import PairingConfig, swiss, uncertain
@@ -56,6 +59,29 @@ def test_doubt_is_entropy_and_grows_with_variance() -> None:
     assert table.doubt("x", "y") == pytest.approx(0.5270, abs=1e-3)
     assert table.doubt("y", "y") == pytest.approx(1.0) and table.doubt("x", "y") < table.doubt("x", "z") < 1.0
     assert table.doubt("x", "y") == pytest.approx(table.doubt("y", "x"))
+
+
+def test_a_vote_tells_nothing_where_the_lead_is_known() -> None:
+    """Equals that are known to be equals are in full doubt; the same entropies by scipy.integrate.quad (1.17)."""
+    names = {"x": Standing(0.0, 0.0), "y": Standing(0.0, 0.0), "z": Standing(0.0, 4.0), "w": Standing(3.0, 4.0)}
+    table = Standings(names, frozenset(), {("x", "y"): Standing(0.0, 1.0)})
+    known = Standings(names, frozenset())
+    assert known.doubt("x", "y") == pytest.approx(1.0) and known.information("x", "y") == pytest.approx(0.0, abs=1e-9)
+    assert table.information("x", "y") == pytest.approx(_bits(0.0, 1.0), abs=1e-4)
+    assert known.information("x", "z") == pytest.approx(_bits(0.0, 4.0), abs=1e-3)
+    assert known.information("x", "z") > known.information("x", "w") > 0
+
+
+def _bits(mean: float, variance: float) -> float:
+    def chance(lead: float) -> float:
+        return float(1 / (1 + np.exp(-lead)))
+
+    def bits(p: float) -> float:
+        return float(-p * np.log2(p) - (1 - p) * np.log2(1 - p))
+
+    law, reach = norm(mean, variance**0.5), 10 * variance**0.5
+    p = quad(lambda x: law.pdf(x) * chance(x), mean - reach, mean + reach)[0]
+    return bits(p) - float(quad(lambda x: law.pdf(x) * bits(chance(x)), mean - reach, mean + reach)[0])
 
 
 def _vote(warehouse: Warehouse, pair: dict[str, str], winner: str, number: int) -> None:
