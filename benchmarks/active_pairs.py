@@ -151,7 +151,7 @@ def main() -> None:
             reach = float(stats.t.ppf(0.975, seeds - 1) * values.std(ddof=1) / np.sqrt(seeds))
             cells.append(f"{values.mean():.3f} ± {reach:.3f}")
         lines.append(f"| {each * (number + 1)} | " + " | ".join(cells) + " |")
-    told = f"{len(at.couples)} couples to choose from, {len(at.unseen)} unseen ones."
+    told = f"{len(at.couples)} couples to choose from, {len(at.unseen)} unseen ones. 1e+09 votes: never reached."
     command = "Command: `python benchmarks/active_pairs.py`.\n"
     finish("active_pairs", rows, args, "\n".join([*lines, "", told, "", command]))
 
