@@ -19,6 +19,19 @@ _NAME = re.compile(rb"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _SIZE = re.compile(rb"[0-7]{11}\0")
 
 
+_OWNER, _TIME = b"0000644\0" + b"0000000\0" * 2, b"00000000000\0"
+_REST = b"0" + bytes(_MAX_NAME) + b"ustar\x0000" + bytes(32 + 32) + b"0000000\0" * 2 + bytes(155 + 12)
+
+
+def _checksum(before: bytes, after: bytes) -> int:
+    """Sum of all bytes of a header, its own field counting as eight spaces."""
+    return sum(before) + 8 * ord(" ") + sum(after)
+
+
+# What the same bytes of every header add up to; only name and size differ.
+_FIXED_SUM = _checksum(_OWNER + _TIME, _REST)
+
+
 def header(name: str, size: int) -> bytes:
     """The header block of a file of `size` bytes; raises InvalidInputError where name or size do not fit ustar."""
     encoded = name.encode()
@@ -27,21 +40,14 @@ def header(name: str, size: int) -> bytes:
             f"no ustar member can be called {name!r} with {size} bytes",
             hint=f"at most {_MAX_NAME} bytes of name and {_MAX_SIZE} of content",
         )
-    fields = (
-        encoded.ljust(_MAX_NAME, b"\0") + b"0000644\0" + b"0000000\0" * 2 + b"%011o\0" % size + b"00000000000\0",
-        b"0" + bytes(_MAX_NAME) + b"ustar\x0000" + bytes(32 + 32) + b"0000000\0" * 2 + bytes(155 + 12),
-    )
-    return fields[0] + b"%06o\0 " % _checksum(*fields) + fields[1]
+    length = b"%011o\0" % size
+    checksum = b"%06o\0 " % (_FIXED_SUM + sum(encoded) + sum(length))
+    return encoded.ljust(_MAX_NAME, b"\0") + _OWNER + length + _TIME + checksum + _REST
 
 
-def _checksum(before: bytes, after: bytes) -> int:
-    """Sum of all bytes of a header, its own field counting as eight spaces."""
-    return sum(before) + 8 * ord(" ") + sum(after)
-
-
-def member(name: str, data: bytes) -> bytes:
+def member(name: str, data: bytes) -> tuple[bytes, bytes, bytes]:
     """Header, content and padding to the next block."""
-    return header(name, len(data)) + data + bytes(-len(data) % BLOCK)
+    return header(name, len(data)), data, bytes(-len(data) % BLOCK)
 
 
 def _problem(block: bytes) -> str:
@@ -58,12 +64,19 @@ def _problem(block: bytes) -> str:
     return "" if _SIZE.fullmatch(block[124:136]) else f"{name!r} has no octal size"
 
 
+def _written_here(block: bytes) -> bool:
+    """True where `header` makes exactly this block; ten times as quick as saying what is wrong with it."""
+    name, size = block[:_MAX_NAME].rstrip(b"\0"), block[124:136]
+    usable = _NAME.fullmatch(name) and b".." not in name and _SIZE.fullmatch(size)
+    return bool(usable) and block == header(name.decode(), int(size[:11], 8))
+
+
 def members(blob: bytes, where: str = "") -> Iterator[tuple[str, bytes]]:
     """(name, content) of the members that lie back to back in `blob`; raises CorruptDataError where they do not."""
     offset, seen = 0, set[str]()
     while offset < len(blob):
         block = blob[offset : offset + BLOCK]
-        problem = _problem(block)
+        problem = "" if _written_here(block) else _problem(block) or "no header that shards are written with"
         if problem:
             raise CorruptDataError(f"{problem}, at byte {offset} of the sample", where=where)
         name, size, start = block[:_MAX_NAME].rstrip(b"\0").decode(), int(block[124:135], 8), offset + BLOCK

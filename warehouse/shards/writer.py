@@ -12,6 +12,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
@@ -71,7 +72,8 @@ def pack(record: Record) -> Packed:
     """The bytes of a sample; threads may do this side by side. Raises InvalidInputError for a key with dot or slash."""
     if "." in record.key or "/" in record.key:
         raise InvalidInputError(f"a sample key has neither dot nor slash, got {record.key!r}")
-    blob = b"".join(ustar.member(f"{record.key}.{suffix}", data) for suffix, data in record.members)
+    members = (ustar.member(f"{record.key}.{suffix}", data) for suffix, data in record.members)
+    blob = b"".join(chain.from_iterable(members))
     return Packed(record.key, record.task, record.dimension, record.group(), blob, sha256_hex(blob))
 
 
