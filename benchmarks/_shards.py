@@ -50,7 +50,8 @@ def records(samples: int) -> list[Record]:
         key = content_id("benchmark", number)
         a, b = number % _PICTURES, (number + 1) % _PICTURES
         facts = {"key": key, "p_a": number % 5 / 4, "schema": 1, "media_a": f"{a:064d}", "media_b": f"{b:064d}",
-                 "task": "t2i", "dimension": "overall", "rationale_verdict": ""}
+                 "task": "t2i", "dimension": "overall", "rationale_verdict": "", "prompt_id": key,
+                 "p_tie": 0.0, "n_votes": 3, "n_both_bad": 0}
         media = [("a.jpg", pictures[a]), ("b.jpg", pictures[b])]
         members = [*media, *_TEXTS.items(), ("json", canonical_json(facts).encode())]
         found.append(Record(key, "t2i", "overall", "image", members))
