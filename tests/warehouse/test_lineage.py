@@ -39,12 +39,12 @@ def test_from_a_rater_to_every_model_and_back(calm: Warehouse, ids: Ids) -> None
     assert {"rm-1", "policy-1", "reward-1", "rank-1", "evaluation-1", "calm@1", "calm@2", ids.rationale} <= found
 
 
-def test_votes_that_no_consensus_read_are_behind_no_preference(calm: Warehouse, ids: Ids) -> None:
+def test_votes_that_no_consensus_read_are_behind_no_preference(mine: Warehouse, ids: Ids) -> None:
     """Another campaign asked the same rater about the same pair: a placebo, for example."""
-    vote = calm.rows("SELECT * FROM votes WHERE annotator_id = ? ORDER BY vote_id LIMIT 1", [ids.raters["ada"]])[0]
-    calm.merge("votes", [{**vote, "vote_id": "vote-elsewhere", "source": "campaign:placebo"}])
-    assert {node.kind for node in _nodes(uses(calm, "vote-elsewhere"))} == {"vote"}
-    assert "preference" in _kinds(uses(calm, vote["vote_id"]))
+    vote = mine.rows("SELECT * FROM votes WHERE annotator_id = ? ORDER BY vote_id LIMIT 1", [ids.raters["ada"]])[0]
+    mine.merge("votes", [{**vote, "vote_id": "vote-elsewhere", "source": "campaign:placebo"}])
+    assert {node.kind for node in _nodes(uses(mine, "vote-elsewhere"))} == {"vote"}
+    assert "preference" in _kinds(uses(mine, vote["vote_id"]))
 
 
 def test_every_kind_of_id_is_found(calm: Warehouse) -> None:
