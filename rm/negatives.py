@@ -17,16 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from generation.candidates import media_row
 from rm.attacks import attacked, keys_for
 from rm.context import Frames
 from rm.reward_model import frames_of
 from rm.text_keys import TEXT_LESSONS, with_key
 from rm.train import dataset_hash
 from warehouse import Warehouse
-from warehouse.datasets.recipe import BuildConfig, split_of
+from warehouse.datasets.recipe import BuildConfig, split_sql
 from warehouse.errors import InvalidInputError
-from warehouse.hashing import canonical_json, canonical_text, content_id
+from warehouse.hashing import Column, canonical_json, canonical_text, content_id
+from warehouse.importers.media import media_row
 from warehouse.media.encode import encode_mp4, encode_png
 from warehouse.records import ADVERSARIAL, Row, candidate_row, generator_row, pair_row, prompt_row
 from warehouse.shards import Sample, open_split
@@ -66,9 +66,10 @@ def run(config: NegativesConfig, warehouse: Warehouse) -> Receipt:
         recorder.count("read", len(chosen))
         for start in range(0, len(chosen), _COMMIT):
             tables: Tables = {}
-            for split, index, kind in chosen[start:start + _COMMIT]:
-                sample = splits[split][index]
-                made = _spoiled(sample, warehouse) if kind == "pictures" else _worded(sample, split, recipe)
+            chunk = [(split, splits[split][index], kind) for split, index, kind in chosen[start:start + _COMMIT]]
+            dealt = _dealt(warehouse, recipe, [sample.prompt for _, sample, kind in chunk if kind == "words"])
+            for split, sample, kind in chunk:
+                made = _spoiled(sample, warehouse) if kind == "pictures" else _worded(sample, split, dealt)
                 for table, row in made:
                     tables.setdefault(table, []).append(row)
                 if not made:
@@ -131,14 +132,22 @@ def _encoded(frames: Frames) -> bytes:
     return encode_mp4(pixels, (len(frames.times_s) - 1) / (frames.times_s[-1] - frames.times_s[0]))
 
 
-def _worded(sample: Sample, split: str, recipe: BuildConfig) -> list[tuple[str, Row]]:
+def _dealt(warehouse: Warehouse, recipe: BuildConfig, prompts: Sequence[str]) -> dict[str, str]:
+    """{canonical text: split} of prompts under every text lesson."""
+    words = sorted({canonical_text(with_key(prompt, lesson)) for prompt in prompts for lesson in TEXT_LESSONS})
+    rows = warehouse.rows(f"SELECT canonical, {split_sql(Column('canonical'), recipe)} AS split "
+                          "FROM (SELECT unnest(?::VARCHAR[]) AS canonical)", [words])
+    return {row["canonical"]: row["split"] for row in rows}
+
+
+def _worded(sample: Sample, split: str, dealt: Mapping[str, str]) -> list[tuple[str, Row]]:
     """The pair under a prompt with a text lesson; its label stays. Nothing where no such prompt is of this split."""
     facts, number = sample.facts, int(content_id("words", sample.key)[:8], 16)
     # A prompt with a picture of its own (edit, i2v) would need that picture again.
     lessons = sorted(TEXT_LESSONS) if sample.condition is None else []
     for turn in range(len(lessons)):
         words = with_key(sample.prompt, lessons[(number + turn) % len(lessons)])
-        if split_of(canonical_text(words), recipe) == split:
+        if dealt[canonical_text(words)] == split:
             prompt = prompt_row(words, facts["task"], facts["media_kind"], ADVERSARIAL, domain=facts["domain"] or "id")
             pair = pair_row(prompt["prompt_id"], facts["candidate_a"], facts["candidate_b"], facts["task"], ADVERSARIAL,
                             ADVERSARIAL)
