@@ -21,7 +21,8 @@ SHOWN_LABELS = ("left", "right", "tie", "both_bad")
 class Task:
     """One showing of a pair; each replica of a pair is meant for another person.
 
-    `dimensions` are asked one by one under `criteria` (same order); `wants_rationale` asks for a reason in words.
+    `dimensions` are asked one by one under `criteria` (same order); `wants_rationale` asks for a reason in words;
+    `sensitive` wants a warning before the media.
     """
 
     task_id: str
@@ -34,6 +35,7 @@ class Task:
     dimensions: tuple[str, ...]
     criteria: tuple[str, ...]
     wants_rationale: bool
+    sensitive: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,13 +82,14 @@ class Backend(Protocol):
 
 @dataclass(frozen=True)
 class PairView:
-    """A pair ready to be shown: both media are here and differ."""
+    """A pair ready to be shown: both media are here and differ; `sensitive` is its prompt's tag."""
 
     pair_id: str
     prompt: str
     media_a: str
     media_b: str
     condition_media_id: str | None
+    sensitive: bool = False
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from warehouse.hashing import canonical_json, content_id
 from warehouse.records import Row
 
 _PAIRS = """
-SELECT r.pair_id, p.text AS prompt, a.media_id AS media_a, b.media_id AS media_b, p.condition_media_id
+SELECT r.pair_id, p.text AS prompt, a.media_id AS media_a, b.media_id AS media_b, p.condition_media_id,
+  lower(coalesce(json_extract_string(p.tags_json, '$.sensitive'), '')) IN ('true', 'yes', '1') AS sensitive
 FROM pairs r JOIN candidates a ON a.candidate_id = r.candidate_a JOIN candidates b ON b.candidate_id = r.candidate_b
 JOIN prompts p ON p.prompt_id = r.prompt_id
 WHERE r.task = ? AND r.prompt_b_id IS NULL AND (? = '' OR (a.generator_id = ? AND b.generator_id = ?))
@@ -43,7 +44,8 @@ def pair_views(
 
 def pairs_digest(views: Sequence[PairView]) -> str:
     """A digest of everything that is shown of the pairs."""
-    listed = [[v.pair_id, v.prompt, v.media_a, v.media_b, v.condition_media_id] for v in views]
+    listed = [[v.pair_id, v.prompt, v.media_a, v.media_b, v.condition_media_id] + ["sensitive"] * v.sensitive
+              for v in views]
     return content_id("shown pairs", canonical_json(listed))
 
 
@@ -128,4 +130,5 @@ def blind_task(row: Row, view: PairView, guideline: Sequence[Row], rationale_sha
         dimensions=tuple(item["dimension"] for item in guideline),
         criteria=tuple(item["criteria"] for item in guideline),
         wants_rationale=draw < rationale_share,
+        sensitive=view.sensitive,
     )

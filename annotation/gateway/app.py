@@ -33,14 +33,15 @@ from annotation.label_studio import state
 from annotation.label_studio.sync import sync
 from warehouse import open_warehouse
 from warehouse.errors import ConfigError, RewardDanceError
-from warehouse.media.store import MediaStore
+from warehouse.place import find_place
 
 _LOG = logging.getLogger("rewarddance.gateway")
 _SENT_ON = ("accept", "content-type", "range", "if-none-match", "if-modified-since")
 _SENT_BACK = ("content-type", "cache-control", "etag", "last-modified", "content-range", "accept-ranges")
 _METHODS = ["GET", "POST", "PATCH", "PUT", "DELETE"]
 _BELL_PAUSE_S = 2.0
-_HIDE = "<style>.ls-menu-header,.lsf-menu-header,.dm-label-view__header-back{display:none!important}</style>"
+_HIDE = ("<style>:root{--header-height:0px}.ls-menu-header,.lsf-menu-header,.dm-label-view__header-back"
+         "{display:none!important}</style>")
 
 # The page starts as a Data Manager: it wants a view, saves it and lists its tasks. Nothing of that reaches the server.
 _VIEW = {"id": 1, "order": 0, "data": {"title": "Work", "type": "list", "target": "tasks",
@@ -56,22 +57,24 @@ _OWN_ANSWERS: dict[str, Any] = {
 class Gateway:
     """The routes' state: sessions, queues, media, and the bell that wakes the sync."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.folder = state.folder(root)
+    def __init__(self, warehouse: str) -> None:
+        self.warehouse = warehouse
+        self.folder = state.folder(find_place(warehouse).root)
         server = state.load(self.folder)
         if server is None:
             raise ConfigError("no Label Studio was started for this warehouse", hint="rewarddance annotate up")
         self.secret = own_secret(self.folder / "gateway.key")
         self.sessions = Sessions(server.url, server.raters, self.secret)
-        self.desk = Desk(root)
+        self.desk = Desk(warehouse)
         self.bell = asyncio.Event()
         self._looking = asyncio.Lock()
 
     def app(self) -> Starlette:
         """The ASGI application."""
         signer = MediaSigner(own_secret(self.folder / "media.key"))
-        media = media_router(MediaStore(self.root / "media"), signer, self.folder / "media")
+        with open_warehouse(self.warehouse) as opened:
+            store = opened.media
+        media = media_router(store, signer, self.folder / "media")
         return Starlette(
             routes=[
                 Mount("/media", media),
@@ -118,7 +121,7 @@ class Gateway:
                 _LOG.warning("sync: %s", error)
 
     def _sync(self) -> None:
-        with open_warehouse(str(self.root)) as warehouse:
+        with open_warehouse(self.warehouse) as warehouse:
             sync(warehouse)
 
     async def home(self, request: Request) -> Response:
@@ -156,6 +159,8 @@ class Gateway:
         if allowed.way == rules.NEXT:
             return await self._next(session, allowed.number)
         await self._look(not self.desk.queues)
+        if allowed.way == rules.HISTORY:
+            return JSONResponse(self.desk.history(allowed.number, session.number))
         if allowed.way in (rules.TASK, rules.SUBMIT):
             return await self._task(request, session, allowed)
         if allowed.way in (rules.EDIT, rules.DRAFT):
@@ -196,7 +201,8 @@ class Gateway:
         body = await request.body()
         answer = await self._pass(request, session)
         if allowed.way == rules.SUBMIT and answer.status_code < 300:
-            queue.done(allowed.number, session.number, body_is_pass(body))
+            made = json.loads(bytes(answer.body))["id"]
+            queue.done(allowed.number, session.number, body_is_pass(body), made)
         if request.method == "GET" and answer.status_code == 200:
             return JSONResponse(without_others(json.loads(bytes(answer.body)), session.number))
         return answer

@@ -6,7 +6,6 @@ import json
 import time
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from annotation.gateway.queue import Queue, Showing
@@ -17,6 +16,7 @@ from annotation.label_studio.client import StudioClient
 from annotation.label_studio.projects import tasks_of
 from warehouse import open_warehouse
 from warehouse.errors import NotFoundError
+from warehouse.place import find_place
 
 _REFRESH_S = 10.0
 _SHOWINGS = """
@@ -43,8 +43,8 @@ class Look:
 class Desk:
     """Queues by project number. `look` blocks and runs in a thread; `take` puts what it found into the queues."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, warehouse: str) -> None:
+        self.warehouse = warehouse
         self.queues: dict[int, Queue] = {}
         self.names: dict[int, str] = {}
         self._marks: dict[int, str] = {}
@@ -60,13 +60,13 @@ class Desk:
         A project that was deleted on the server is left out, so that it stops nobody's other work. Raises
         BackendError or ConfigError.
         """
-        with open_warehouse(str(self.root)) as warehouse:
-            rows = warehouse.rows(_SHOWINGS, [PLUGIN])
+        with open_warehouse(self.warehouse) as opened:
+            rows = opened.rows(_SHOWINGS, [PLUGIN])
         found: dict[int, Look] = {}
         for row in rows:
             seen = found.setdefault(int(row["project"]), Look(row["name"], [], []))
             seen.showings.append(Showing(int(row["number"]), row["pair_id"], row["replica"]))
-        client = state.connect(state.folder(self.root))
+        client = state.connect(state.folder(find_place(self.warehouse).root))
         try:
             return {project: seen for project, seen in found.items() if self._hear(client, project, seen)}
         finally:
@@ -93,6 +93,11 @@ class Desk:
                 queue.hear(task, {item["id"]: is_flag(item["result"] or []) for item in task["annotations"] or []})
                 self._marks[project] = max(self._marks.get(project, ""), task["updated_at"])
         self._looked = time.monotonic()
+
+    def history(self, project: int, rater: int) -> list[dict[str, int]]:
+        """What a rater did in a project, oldest first: the page's way back to earlier answers."""
+        made = self.queues[project].made.get(rater, {}) if project in self.queues else {}
+        return [{"taskId": task, "annotationId": annotation} for task, annotation in made.items()]
 
     def queue_of(self, task: int) -> Queue | None:
         """The queue that holds a task."""

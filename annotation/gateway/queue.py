@@ -29,7 +29,8 @@ class Showing:
 class Queue:
     """The tasks of one project, who answered or passed by which, and which are out.
 
-    `touched` is every task that a rater was given: they may look at it and change their own answer later.
+    `touched` is every task that a rater was given: they may look at it and change their own answer later. `made` is
+    their annotation of each task that they answered or passed by, in the order in which they did.
     """
 
     showings: dict[int, Showing] = field(default_factory=dict)
@@ -37,6 +38,7 @@ class Queue:
     passed: dict[int, set[int]] = field(default_factory=dict)
     leases: dict[int, tuple[int, float]] = field(default_factory=dict)
     touched: dict[int, set[int]] = field(default_factory=dict)
+    made: dict[int, dict[int, int]] = field(default_factory=dict)
     _order: list[Showing] = field(default_factory=list)
 
     def load(self, showings: Iterable[Showing]) -> None:
@@ -54,6 +56,7 @@ class Queue:
             none = item["was_cancelled"] or flagged.get(item["id"], False)
             (self.passed if none else self.answered)[number].add(rater)
             self.touched.setdefault(rater, set()).add(number)
+            self.made.setdefault(rater, {})[number] = item["id"]
 
     def next(self, rater: int, now: float) -> int | None:
         """The rater's task that is still out, else the first that they may have; None where there is none."""
@@ -92,8 +95,10 @@ class Queue:
         out = holder != rater and until > now
         return not out and not self.answered.get(number) and rater not in self.passed.get(number, ())
 
-    def done(self, number: int, rater: int, passed: bool) -> None:
+    def done(self, number: int, rater: int, passed: bool, annotation: int = 0) -> None:
         """An answer came (or the task was passed by); the next call gives another task."""
+        if annotation:
+            self.made.setdefault(rater, {})[number] = annotation
         (self.passed if passed else self.answered).setdefault(number, set()).add(rater)
         if self.leases.get(number, (rater, 0.0))[0] == rater:
             self.leases.pop(number, None)

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 # How a request is handled: see app.py.
-PASS, ASSET, PAGE, NEXT, TASK, SUBMIT, EDIT, DRAFT, OWN_USER, NOTHING, VIEWS, SAVED_VIEW, NO_TASKS = (
+PASS, ASSET, PAGE, NEXT, TASK, SUBMIT, EDIT, DRAFT, OWN_USER, NOTHING, VIEWS, SAVED_VIEW, NO_TASKS, HISTORY = (
     "pass", "asset", "page", "next", "task", "submit", "edit", "draft", "own_user", "nothing", "views", "saved_view",
-    "no_tasks",
+    "no_tasks", "history",
 )
 
 
@@ -33,7 +33,7 @@ _RULES: tuple[tuple[str, str, str], ...] = (
     ("GET", r"/projects/(\d+)/data/?", PAGE),
     ("GET", r"/api/projects/(\d+)/?", PASS),
     ("GET", r"/api/projects/(\d+)/next/?", NEXT),
-    ("GET", r"/api/projects/(\d+)/label-stream-history/?", NOTHING),
+    ("GET", r"/api/projects/(\d+)/label-stream-history/?", HISTORY),
     ("GET", r"/api/dm/project/?", PASS),
     ("GET", r"/api/dm/columns/?", PASS),
     ("GET", r"/api/dm/views/?", VIEWS),

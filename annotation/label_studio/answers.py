@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from annotation.backend import ShownVote
-from annotation.label_studio.labels import Answer, read_answer
+from annotation.label_studio.labels import BRUSH, Answer, read_answer
 from annotation.votes import unswap
+from warehouse.hashing import canonical_json
 from warehouse.records import Row, annotator_row
 
 RATER_KIND = "person"
@@ -23,7 +24,7 @@ Controls = Mapping[str, frozenset[str] | None]
 
 @dataclass(frozen=True)
 class Note:
-    """A task that somebody passed by: `kind` is skip or flag, `reason` one of the flags."""
+    """Something said besides votes: `kind` is skip, flag (`reason` says which) or regions (`detail_json`)."""
 
     kind: str
     annotation: int
@@ -31,6 +32,7 @@ class Note:
     rater: str
     reason: str
     happened_at: datetime
+    detail_json: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Heard:
     votes: list[ShownVote] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+    edited: list[int] = field(default_factory=list)
     cursor: str = ""
 
 
@@ -64,6 +67,7 @@ def hear(tasks: Iterable[Mapping[str, Any]], known: Mapping[str, Row], stored: M
 
     `known` are annotation_tasks rows and `stored` the votes that count now, both by task id; `people` names users.
     """
+    asks_regions = any(name.startswith(BRUSH) for name in controls)
     for task in tasks:
         row = known.get(str(task["data"].get("ref", "")))
         annotations = sorted(task.get("annotations") or [], key=lambda item: (item["updated_at"], item["id"]))
@@ -80,7 +84,7 @@ def hear(tasks: Iterable[Mapping[str, Any]], known: Mapping[str, Row], stored: M
                 latest[rater] = (item, answer)
         before = stored.get(row["task_id"], ())
         for rater, (item, answer) in latest.items():
-            _tell(row, rater, item, answer, before, heard)
+            _tell(row, rater, item, answer, before, asks_regions, heard)
         standing = {rater for rater, (_, answer) in latest.items() if answer.labels}
         heard.votes += _gone(row, before, standing, people, moment(task["updated_at"]))
 
@@ -95,7 +99,8 @@ def _fault(item: Mapping[str, Any], task: Mapping[str, Any], reason: str) -> Fau
     return Fault(item["id"], task["id"], reason, f"result {str(item['result'])[:300]}, changed {item['updated_at']}")
 
 
-def _tell(row: Row, rater: str, item: Mapping[str, Any], answer: Answer, stored: Sequence[Row], heard: Heard) -> None:
+def _tell(row: Row, rater: str, item: Mapping[str, Any], answer: Answer, stored: Sequence[Row], asks_regions: bool,
+          heard: Heard) -> None:
     created, updated = moment(item["created_at"]), moment(item["updated_at"])
     if not answer.labels:
         kind = "flag" if answer.flag else "skip"
@@ -107,6 +112,11 @@ def _tell(row: Row, rater: str, item: Mapping[str, Any], answer: Answer, stored:
         changed = _changed(created, updated, mine.get(dimension), unswap(label, row["left_side"]))
         heard.votes.append(ShownVote(row["task_id"], row["pair_id"], dimension, rater, label, created, changed,
                                      item["lead_time"], answer.rationale))
+    if answer.regions or (asks_regions and updated - created >= _MOMENTS):
+        # An edit that takes the last region away is told too: the latest word of a person on a task counts.
+        painted = [{"candidate": unswap(region.side, row["left_side"]), "width_px": region.width_px,
+                    "height_px": region.height_px, "rle": region.rle} for region in answer.regions]
+        heard.notes.append(Note("regions", item["id"], row["task_id"], rater, "", updated, canonical_json(painted)))
 
 
 def _changed(created: datetime, updated: datetime, stored: Row | None, label: str) -> datetime:

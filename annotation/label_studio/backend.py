@@ -1,15 +1,17 @@
 """The Label Studio back end of a campaign: tasks go out as projects, votes come back by a watermark poll.
 
-The cursor is the last change that each project told of, by the server's own clock; a poll reads a minute before it
-again, since a change may be committed a little later than its time says. Media go out as addresses of our own gateway,
-relative, so that they hold whatever port it gets.
+The cursor is a time of each project by the server's own clock; a poll reads a minute before it again, since a change
+may be committed a little later than its time says. It stops a minute after the last change, so that a poll where
+nothing happens reads nothing and writes nothing. Media go out as addresses of our own gateway, relative, so that they
+hold whatever port it gets.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 
 from annotation.backend import Pulled, Task
@@ -24,6 +26,7 @@ from warehouse.records import Row
 
 PLUGIN = "annotation.label_studio.backend:LabelStudio"
 _OVERLAP = timedelta(minutes=1)
+_PAST = _OVERLAP + timedelta(seconds=1)
 _CAMPAIGNS = "SELECT campaign_id, name, task FROM campaigns WHERE name = ? AND backend = ? ORDER BY created_at DESC"
 _KNOWN = "SELECT task_id, pair_id, left_side, backend_ref FROM annotation_tasks WHERE backend_ref LIKE ?"
 _STORED = """
@@ -37,12 +40,15 @@ FROM annotation_tasks WHERE campaign_id = ? AND backend_ref IS NOT NULL
 
 
 class LabelStudio:
-    """A campaign, by name, on a Label Studio server; addresses of media hold for `media_days`."""
+    """A campaign, by name, on a Label Studio server; addresses of media hold for `media_days`.
+
+    With `regions` raters may paint on pictures where they are broken.
+    """
 
     rater_kind = RATER_KIND
 
-    def __init__(self, warehouse: Warehouse, campaign: str, media_days: float = 60.0) -> None:
-        self.name, self.media_days = campaign, media_days
+    def __init__(self, warehouse: Warehouse, campaign: str, media_days: float = 60.0, regions: bool = False) -> None:
+        self.name, self.media_days, self.regions = campaign, media_days, regions
         self._warehouse = warehouse
         self._folder = state.folder(warehouse.root)
         self._signer = MediaSigner(own_secret(self._folder / "media.key"))
@@ -71,17 +77,21 @@ class LabelStudio:
         return Pulled(tuple(self.changes(since).votes), since)
 
     def changes(self, since: str, full: bool = False) -> Heard:
-        """Everything that changed since a cursor, or with `full` all there is.
+        """Everything that changed since a cursor, or with `full` all published tasks, by Label Studio's own export.
 
-        Raises NotFoundError for a project that was deleted; its votes stay.
+        `edited` names projects whose label config is no more the published one. Raises NotFoundError for a project
+        that was deleted; its votes stay.
         """
         marks: dict[str, str] = json.loads(since) if since else {}
         heard, published = Heard(), self.published()
         people = self._people() if published else {}
         for project, xml in published.items():
             start = marks.get(str(project), "")
-            begin = "" if full or not start else f"{(moment(start) - _OVERLAP).isoformat()}Z"
-            marks[str(project)] = max(self._hear(project, xml, people, begin, heard), start)
+            if projects.config_of(self.client, project) != xml:
+                heard.edited.append(project)
+            begin = f"{(moment(start) - _OVERLAP).isoformat()}Z" if start else ""
+            last = self._hear(project, xml, people, None if full else begin, heard)
+            marks[str(project)] = max(self._mark(last), start)
         heard.cursor = json.dumps(marks, sort_keys=True)
         return heard
 
@@ -94,13 +104,34 @@ class LabelStudio:
         bodies = {row["label_config_id"]: row["body"] for row in self._warehouse.rows("SELECT * FROM label_configs")}
         return {int(row["project"]): bodies[row["label_config_id"]] for row in named}
 
-    def _hear(self, project: int, xml: str, people: dict[int, str], begin: str, heard: Heard) -> str:
-        """Adds one project's changes; the time of the last one."""
+    def restore(self) -> list[int]:
+        """Give projects whose label config was edited by hand the published one again; their numbers."""
+        edited = [(project, xml) for project, xml in self.published().items()
+                  if projects.config_of(self.client, project) != xml]
+        for project, xml in edited:
+            self.client.send("PATCH", f"/api/projects/{project}/", {"label_config": xml})
+        return [project for project, _ in edited]
+
+    def _mark(self, last: str) -> str:
+        """Where the next poll begins, for the time of the last change that was heard ("" for none)."""
+        if not last:
+            return ""
+        said = parsedate_to_datetime(self.client.clock) if self.client.clock else datetime.now(UTC)
+        now = said.astimezone(UTC).replace(tzinfo=None)
+        return f"{max(min(now, moment(last) + _PAST), moment(last)).isoformat()}Z"
+
+    def _hear(self, project: int, xml: str, people: dict[int, str], begin: str | None, heard: Heard) -> str:
+        """Adds one project's changes since a time, or for None all there is; the time of the last one."""
         known = {row["task_id"]: row for row in self._warehouse.rows(_KNOWN, [f"{project}:%"])}
         stored: dict[str, list[Row]] = {}
         for row in self._warehouse.rows(_STORED, [f"{project}:%"]):
             stored.setdefault(row["task_id"], []).append(row)
-        latest = {task["id"]: task for task in projects.tasks_of(self.client, project, "all", begin)}
+        if begin is None:
+            numbers = sorted(int(row["backend_ref"].split(":")[1]) for row in known.values())
+            changed = projects.exported(self.client, project, numbers)
+        else:
+            changed = projects.tasks_of(self.client, project, "all", begin)
+        latest = {task["id"]: task for task in changed}
         hear(latest.values(), known, stored, labels.allowed(xml), people, heard)
         return max((task["updated_at"] for task in latest.values()), default="")
 
@@ -119,7 +150,7 @@ class LabelStudio:
         assert self.campaign is not None
         kind = "video" if self.campaign["task"] in ("t2v", "i2v") else "image"
         condition = labels.CONDITIONS[self.campaign["task"]] if task.condition_media_id else ""
-        return labels.Layout(kind, condition)
+        return labels.Layout(kind, condition, self.regions and kind == "image", task.sensitive)
 
     def _project(self, layout: labels.Layout, example: Task) -> tuple[int, str]:
         """Number of the layout's project, made or brought to this campaign's questions, and its label_config_id."""
@@ -128,7 +159,8 @@ class LabelStudio:
         questions = [{"dimension": name, "title": name.replace("_", " ").capitalize(), "criteria": text}
                      for name, text in zip(example.dimensions, example.criteria, strict=True)]
         xml = labels.build(layout, questions)
-        key = content_id("layout", layout.media_kind, layout.condition)[:12]
+        extras = [name for name in ("regions", "sensitive") if getattr(layout, name)]
+        key = content_id("layout", layout.media_kind, layout.condition, *extras)[:12]
         project = projects.ensure(self.client, f"rewarddance {campaign_id} {key}", self.name, xml)
         config = content_id("label config", campaign_id, xml)
         there = self._warehouse.rows("SELECT label_config_id FROM label_configs WHERE campaign_id = ?", [campaign_id])

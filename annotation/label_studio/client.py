@@ -26,12 +26,16 @@ _AGAIN = "rewarddance annotate status says whether it runs; the same command may
 
 
 class StudioClient:
-    """Calls to one server under one token: a legacy token (40 hex digits) or a personal access token (a JWT)."""
+    """Calls to one server under one token: a legacy token (40 hex digits) or a personal access token (a JWT).
+
+    `clock` is the server's own time at its last answer, "" where it does not say.
+    """
 
     def __init__(self, url: str, token: str, timeout_s: float = 120.0) -> None:
         self.url = url.rstrip("/")
         self._token = token
         self._access = ""
+        self.clock = ""
         self._http = httpx.Client(base_url=self.url, timeout=timeout_s, follow_redirects=False)
 
     def close(self) -> None:
@@ -68,10 +72,12 @@ class StudioClient:
 
     def _try(self, method: str, path: str, **more: Any) -> httpx.Response:
         try:
-            return self._http.request(method, path, **more)
+            answer = self._http.request(method, path, **more)
         except httpx.HTTPError as error:
             what = "did not answer in time" if isinstance(error, httpx.TimeoutException) else "does not answer"
             raise BackendError(f"Label Studio {what} ({type(error).__name__})", where=self.url, hint=_AGAIN) from error
+        self.clock = answer.headers.get("date", "")
+        return answer
 
     def _authorization(self) -> str:
         if re.fullmatch(r"[0-9a-f]{40}", self._token):

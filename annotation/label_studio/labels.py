@@ -1,9 +1,10 @@
 """The labelling page of a campaign as Label Studio's XML, and what its answers may be, read from that same XML.
 
 Layouts: a pair of pictures or of clips in step, with a third medium between them where the task has one (a reference,
-the first frame, the picture to edit). Two habits of Label Studio shape the XML: radio
-buttons of different questions that share a `value` un-tick each other, so values are unique and `alias` is exported;
-and every `$variable` is mandatory in every task, so a task with a condition needs another project than one without.
+the first frame, the picture to edit). Pictures may be painted on where they are broken, and what is marked sensitive
+stays blurred until the rater asks for it. Two habits of Label Studio shape the XML: radio buttons of different
+questions that share a `value` un-tick each other, so values are unique and `alias` is exported; and every `$variable`
+is mandatory in every task, so a task with a condition needs another project than one without.
 
 Left out on purpose: checking anything in Label Studio. It accepts any result for any task, so `read_answer` holds
 results against the XML that was published.
@@ -25,31 +26,44 @@ CONDITIONS = {"t2i": "Reference", "t2v": "Reference", "i2v": "First frame", "edi
 _ANSWERS = {"left": "Left", "tie": "Same", "right": "Right", "both_bad": "Both bad"}
 _KEYS = ("1234", "qwer", "asdf", "zxcv")
 _FLAG_KEYS = "789"
+_SHOW_KEY = "0"
+_BRUSH_KEYS = {"left": "5", "right": "6"}
+BRUSH = "regions_"
+_LONGEST_MASK = 2_000_000
+# The tag takes pixels only: as many as 1280x720 has beside the prompt and four questions.
+_CLIP_PX = 280
 _PICTURE = 'zoom="true" negativeZoom="false" zoomControl="false" rotateControl="false" ' \
            'brightnessControl="false" contrastControl="false"'
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What decides the page besides the questions; `condition` is the heading of the third medium, "" for none."""
+    """What decides the page besides the questions; `condition` is the heading of the third medium, "" for none.
+
+    `regions` gives both pictures a brush for artefacts, `sensitive` puts a warning before the media.
+    """
 
     media_kind: str
     condition: str = ""
+    regions: bool = False
+    sensitive: bool = False
 
 
 def build(layout: Layout, questions: Sequence[Row]) -> str:
     """The XML for rows of the dimensions table; media come as $left, $right and $condition, text as $prompt."""
-    cards = [_card("Left", "left", layout.media_kind), _card("Right", "right", layout.media_kind)]
+    cards = [_card(side.capitalize(), side, layout.media_kind, layout.regions) for side in _BRUSH_KEYS]
     if layout.condition:
         # Only a reference of clips is a clip; first frames and sources are pictures.
         kind = layout.media_kind if layout.condition == "Reference" else "image"
         cards.insert(1, _card(layout.condition, "condition", kind))
     asked = [_question(index, row) for index, row in enumerate(questions)]
     style = files("annotation.label_studio").joinpath("page.css").read_text("utf-8")
+    kinds = f"{' rd-regions' if layout.regions else ''}{' rd-sensitive' if layout.sensitive else ''}"
     return "\n".join([
-        f'<View className="rd rd-{layout.media_kind}s rd-media-{len(cards)}">',
+        f'<View className="rd rd-{layout.media_kind}s rd-media-{len(cards)}{kinds}">',
         f"<Style>{style}</Style>",
         '<View className="rd-prompt"><Text name="prompt" value="$prompt" selectionEnabled="false"/></View>',
+        *([_WARNING] if layout.sensitive else []),
         f'<View className="rd-cards">{"".join(cards)}</View>',
         f'<View className="rd-questions rd-asks-{len(asked)}">{"".join(asked)}</View>',
         f'<View className="rd-last">{_flags()}<TextArea name="rationale" toName="prompt" rows="1" maxSubmissions="1" '
@@ -60,12 +74,15 @@ def build(layout: Layout, questions: Sequence[Row]) -> str:
 
 def _medium(name: str, kind: str) -> str:
     if kind == "video":
-        return f'<Video name="{name}" value="${name}" sync="clips" height="100%" timelineHeight="0" muted="true"/>'
+        return f'<Video name="{name}" value="${name}" sync="clips" height="{_CLIP_PX}" timelineHeight="0" muted="true"/>'
     return f'<Image name="{name}" value="${name}" {_PICTURE}/>'
 
 
-def _card(title: str, name: str, kind: str) -> str:
-    return f'<View className="rd-card"><Header value={quoteattr(title)} size="5"/>{_medium(name, kind)}</View>'
+def _card(title: str, name: str, kind: str, brush: bool = False) -> str:
+    painted = f'<BrushLabels name="{BRUSH}{name}" toName="{name}"><Label value="artefact {name}" alias="artefact" ' \
+              f'background="#e5484d" hotkey="{_BRUSH_KEYS[name]}"/></BrushLabels>' if brush else ""
+    head = f'<Header value={quoteattr(title)} size="5"/>'
+    return f'<View className="rd-card"><View className="rd-head">{head}{painted}</View>{_medium(name, kind)}</View>'
 
 
 def _question(index: int, row: Row) -> str:
@@ -93,6 +110,21 @@ def _flags() -> str:
     return f'<Choices name="flag" toName="prompt" choice="single-radio" showInline="true">{choices}</Choices>'
 
 
+_WARNING = '<View className="rd-warning"><Header value="This may be disturbing." size="5"/>' \
+           f'<Choices name="shown" toName="prompt" choice="single-radio" showInline="true">' \
+           f'{_choice("shown", "yes", "Show it", _SHOW_KEY)}</Choices></View>'
+
+
+@dataclass(frozen=True)
+class Region:
+    """What a rater painted on one side: Label Studio's own run lengths (RGBA) for a picture of this size."""
+
+    side: str
+    width_px: int
+    height_px: int
+    rle: tuple[int, ...]
+
+
 @dataclass(frozen=True)
 class Answer:
     """What one annotation says; `flag` excludes labels, and `fault` says why nothing of it can be used."""
@@ -101,14 +133,16 @@ class Answer:
     rationale: str = ""
     flag: str = ""
     fault: str = ""
+    regions: tuple[Region, ...] = ()
 
 
 def allowed(xml: str) -> dict[str, frozenset[str] | None]:
     """Answers that each control of the published XML accepts; None for free text."""
     controls: dict[str, frozenset[str] | None] = {}
     for element in ElementTree.fromstring(xml).iter():
-        if element.tag == "Choices":
-            controls[element.attrib["name"]] = frozenset(choice.attrib["alias"] for choice in element.iter("Choice"))
+        if element.tag in ("Choices", "BrushLabels"):
+            named = [*element.iter("Choice"), *element.iter("Label")]
+            controls[element.attrib["name"]] = frozenset(choice.attrib["alias"] for choice in named)
         elif element.tag == "TextArea":
             controls[element.attrib["name"]] = None
     return controls
@@ -118,6 +152,7 @@ def read_answer(result: Sequence[Mapping[str, Any]], controls: Mapping[str, froz
     """An annotation's result against the published controls; a fault where anything in it does not fit."""
     labels: dict[str, str] = {}
     rationale = ""
+    regions: list[Region] = []
     for item in result:
         name, value = item.get("from_name"), item.get("value")
         if not isinstance(name, str) or name not in controls or not isinstance(value, dict):
@@ -126,11 +161,28 @@ def read_answer(result: Sequence[Mapping[str, Any]], controls: Mapping[str, froz
         if choices is None:
             rationale = _text(value)
             continue
+        if name.startswith(BRUSH):
+            region = _region(name.removeprefix(BRUSH), item, value)
+            if region is None:
+                return Answer({}, fault="unknown_region")
+            regions.append(region)
+            continue
         chosen = value.get("choices")
         if not isinstance(chosen, list) or len(chosen) != 1 or chosen[0] not in choices or name in labels:
             return Answer({}, fault="unknown_choice")
         labels[name] = chosen[0]
-    return _complete(labels, rationale, controls)
+    return _complete(labels, rationale, controls, tuple(regions))
+
+
+def _region(side: str, item: Mapping[str, Any], value: Mapping[str, Any]) -> Region | None:
+    """A painted region, None where it is no mask."""
+    width, height, rle = item.get("original_width"), item.get("original_height"), value.get("rle")
+    if not isinstance(width, int) or not isinstance(height, int) or not isinstance(rle, list):
+        return None
+    if min(width, height) < 1 or len(rle) > _LONGEST_MASK or not all(
+            isinstance(byte, int) and 0 <= byte < 256 for byte in rle):
+        return None
+    return Region(side, width, height, tuple(rle))
 
 
 def _text(value: Mapping[str, Any]) -> str:
@@ -139,11 +191,16 @@ def _text(value: Mapping[str, Any]) -> str:
     return " ".join(text if isinstance(text, list) else [text]).strip() if text else ""
 
 
-def _complete(labels: dict[str, str], rationale: str, controls: Mapping[str, frozenset[str] | None]) -> Answer:
+def _complete(labels: dict[str, str], rationale: str, controls: Mapping[str, frozenset[str] | None],
+              regions: tuple[Region, ...]) -> Answer:
+    labels.pop("shown", "")
     flag = labels.pop("flag", "")
     if flag:
         return Answer({}, rationale, flag)
-    asked = {name for name, choices in controls.items() if choices is not None and name != "flag"}
+    asked = {name for name, choices in controls.items()
+             if choices is not None and name not in ("flag", "shown") and not name.startswith(BRUSH)}
     if not labels:
         return Answer({}, fault="empty_result")
-    return Answer({}, fault="missing_answer") if set(labels) != asked else Answer(labels, rationale)
+    if set(labels) != asked:
+        return Answer({}, fault="missing_answer")
+    return Answer(labels, rationale, regions=regions)

@@ -16,6 +16,7 @@ from warehouse.errors import BackendError
 
 _IMPORT = 1000
 _PAGE = 2000
+_EXPORT = 300
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,18 @@ def ensure(client: StudioClient, mark: str, title: str, xml: str) -> Project:
     if there.config != xml:
         client.send("PATCH", f"/api/projects/{there.id}/", {"label_config": xml})
     return Project(there.id, xml)
+
+
+def config_of(client: StudioClient, project: int) -> str:
+    """The XML that stands on the server now; NotFoundError where the project is gone."""
+    return str(client.get(f"/api/projects/{project}/", include="id,label_config")["label_config"])
+
+
+def exported(client: StudioClient, project: int, numbers: Sequence[int]) -> Iterator[dict[str, Any]]:
+    """Tasks with annotations as Label Studio's export gives them, some at a time; tasks that are gone are left out."""
+    for start in range(0, len(numbers), _EXPORT):
+        wanted = {"exportType": "JSON", "download_all_tasks": "true", "ids[]": numbers[start : start + _EXPORT]}
+        yield from client.get(f"/api/projects/{project}/export", **wanted)
 
 
 def tasks_of(client: StudioClient, project: int, fields: str, changed_since: str = "") -> Iterator[dict[str, Any]]:
@@ -95,8 +108,13 @@ def fill(client: StudioClient, project: int, data: Mapping[str, Mapping[str, Any
     return {ref: there[ref] for ref in data}
 
 
+def item(ref: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    """A task as it is imported; its id in our warehouse goes with it."""
+    return {"data": {"ref": ref, **data}}
+
+
 def _import(client: StudioClient, project: int, refs: Sequence[str], data: Mapping[str, Mapping[str, Any]]) -> Any:
-    body = [{"data": {"ref": ref, **data[ref]}} for ref in refs]
+    body = [item(ref, data[ref]) for ref in refs]
     answer = client.send("POST", f"/api/projects/{project}/import", body, return_task_ids=True, commit_to_project=True)
     ids = answer.get("task_ids") or []
     if len(ids) != len(refs):

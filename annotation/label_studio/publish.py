@@ -6,7 +6,7 @@ from typing import Any
 
 from annotation import campaign
 from annotation.campaign import CampaignConfig
-from annotation.label_studio.backend import PLUGIN
+from annotation.label_studio.backend import PLUGIN, LabelStudio
 from annotation.label_studio.sync import one_at_a_time
 from warehouse import Warehouse
 from warehouse.stage import Receipt
@@ -23,10 +23,14 @@ def config_of(name: str, options: dict[str, Any]) -> CampaignConfig:
 
 
 def publish(warehouse: Warehouse, config: CampaignConfig) -> Receipt:
-    """Make or update the campaign's projects and fill them; the same campaign again adds nothing."""
+    """Make or update the campaign's projects and fill them; the same campaign again adds nothing.
+
+    Label configs that were edited by hand on the server are put back.
+    """
     with one_at_a_time(warehouse):
         receipt = campaign.run(config, warehouse)
         rows = warehouse.rows(_UNNAMED, [config.campaign_id()])
         named = [row | {"label_config_id": row["backend_ref"].split(":")[2]} for row in rows]
         warehouse.merge("annotation_tasks", named)
+        LabelStudio(warehouse, **config.backend_options).restore()
     return receipt

@@ -23,7 +23,8 @@ from annotation.label_studio.client import StudioClient
 from annotation.label_studio.state import Server, save
 from warehouse.errors import BackendError, ConfigError, RewardDanceError
 
-_START_S = 300.0
+# A first start on PostgreSQL makes all tables, which takes minutes on a busy machine.
+_START_S = 1200.0
 _STOP_S = 15.0
 
 

@@ -2,7 +2,8 @@
 
 One sync at a time (a file lock), so that an older answer never overwrites a newer one. A poll is compared with what is
 stored: where nothing is new, no stage runs. The cursor moves last, so a sync that is killed anywhere hears the rest
-again; deleted projects are told of after all others were heard, and their votes stay.
+again; deleted projects, and label configs that were edited by hand, are told of after all others were heard, and their
+votes stay. `full` is the nightly reconciliation: it asks for an export instead of changes.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from annotation.label_studio import state
 from annotation.label_studio.answers import RATER_KIND, Fault, Heard, Note
 from annotation.label_studio.backend import PLUGIN, LabelStudio
 from warehouse import Warehouse
-from warehouse.errors import BackendError, NotFoundError
+from warehouse.errors import BackendError, ConflictError, NotFoundError
 from warehouse.hashing import canonical_json, content_id
 from warehouse.records import Row, annotator_row
 from warehouse.stage import Receipt, Recorder, StageConfig, run_stage
@@ -44,6 +45,9 @@ AND task_id IN (SELECT task_id FROM annotation_tasks WHERE campaign_id = ?) GROU
 """
 
 
+_EVENTS = "SELECT event_id FROM events WHERE kind IN ('skip', 'flag', 'regions')"
+
+
 class SyncConfig(StageConfig):
     """The campaign whose answers are taken in."""
 
@@ -55,7 +59,8 @@ def sync(warehouse: Warehouse, campaign: str = "", full: bool = False) -> list[R
     """Take in what is new in all Label Studio campaigns, or those of one name; `full` reads everything there is.
 
     One receipt for each campaign that had something new. Raises NotFoundError where no campaign has this name or a
-    project was deleted on the server, BackendError where another sync does not end.
+    project was deleted on the server, ConflictError where a label config was edited by hand, both after all votes were
+    taken in; BackendError where another sync does not end.
     """
     rows = warehouse.rows(_CAMPAIGNS, [PLUGIN, campaign, campaign])
     if not rows and campaign:
@@ -85,17 +90,19 @@ def totals(receipts: Sequence[Receipt]) -> dict[str, Any]:
     for receipt in receipts:
         counts.update(receipt.counts)
         reasons.update(receipt.rejected)
-    names = ("read", "votes", "deleted", "skips", "flags", "rationales")
+    names = ("read", "votes", "deleted", "skips", "flags", "regions", "rationales")
     return {"changed": any(receipt.changed for receipt in receipts), "campaigns": len(receipts),
             **{name: counts[name] for name in names}, "rejects": reasons.total(), "rejects_by_reason": dict(reasons),
             "over_limit": any(receipt.over_limit for receipt in receipts)}
 
 
 def _all(warehouse: Warehouse, rows: Sequence[Row], full: bool) -> list[Receipt]:
-    receipts, gone = [], []
+    receipts: list[Receipt] = []
+    gone: list[str] = []
+    edited: list[str] = []
     for row in rows:
         try:
-            receipt = _one(warehouse, row, full)
+            receipt = _one(warehouse, row, full, edited)
         except NotFoundError as error:
             gone.append(f"{row['name']}: {error.message}")
             continue
@@ -104,17 +111,22 @@ def _all(warehouse: Warehouse, rows: Sequence[Row], full: bool) -> list[Receipt]
     if gone:
         raise NotFoundError(f"projects are gone from Label Studio ({'; '.join(gone)}); votes taken in before stay",
                             hint="restore the project from Label Studio's own backup, or publish another campaign")
+    if edited:
+        raise ConflictError(f"the label config was edited by hand in Label Studio ({'; '.join(edited)}); what fits the "
+                            "published one was taken in, the rest are rejects",
+                            hint="rewarddance annotate publish with the same options puts it back")
     return receipts
 
 
-def _one(warehouse: Warehouse, row: Row, full: bool) -> Receipt | None:
-    """One campaign: hear, compare, write, move the cursor."""
+def _one(warehouse: Warehouse, row: Row, full: bool, edited: list[str]) -> Receipt | None:
+    """One campaign: hear, compare, write, move the cursor; adds projects that were edited by hand to `edited`."""
     backend = LabelStudio(warehouse, **json.loads(row["config_json"])["backend_options"])
     backend.campaign = row
     name = f"votes:{row['campaign_id']}"
     mark = warehouse.rows("SELECT value FROM watermarks WHERE name = ?", [name])
     since = mark[0]["value"] if mark else ""
     heard = backend.changes(since, full)
+    edited += [f"{row['name']}: project {project}" for project in heard.edited]
     published = _published(warehouse, row)
     fresh = _fresh(warehouse, row, published, heard)
     receipt = None
@@ -139,7 +151,7 @@ def _fresh(warehouse: Warehouse, row: Row, published: votes.Published, heard: He
     stored = {vote["vote_id"]: vote for vote in warehouse.rows(_VOTES, [row["campaign_id"]])}
     rejects = {item["location"] + item["detail"] for item in warehouse.rows(
         "SELECT location, detail FROM rejects WHERE stage = 'sync' AND source = ?", [published.source])}
-    events = {item["event_id"] for item in warehouse.rows("SELECT event_id FROM events WHERE kind IN ('skip', 'flag')")}
+    events = {item["event_id"] for item in warehouse.rows(_EVENTS)}
     return Heard(
         votes=[vote for vote in heard.votes if not _same(vote, published, stored)],
         notes=[note for note in heard.notes if _event(note)["event_id"] not in events],
@@ -166,9 +178,9 @@ def _store(warehouse: Warehouse, row: Row, published: votes.Published, fresh: He
         for fault in fresh.faults:
             recorder.reject(source=published.source, location=_place(fault), reason=fault.reason, detail=fault.detail)
         with warehouse.commit(f"sync {row['name']}"):
-            for kind in ("skip", "flag"):
+            for kind, counted in (("skip", "skips"), ("flag", "flags"), ("regions", "regions")):
                 events = [_event(note) for note in fresh.notes if note.kind == kind]
-                recorder.count(f"{kind}s", warehouse.merge("events", events, run_id=recorder.run_id))
+                recorder.count(counted, warehouse.merge("events", events, run_id=recorder.run_id))
             recorder.count("deleted", sum(vote.deleted for vote in fresh.votes))
             warehouse.merge("annotation_tasks", _states(warehouse, row, published))
         recorder.output("campaign", row["name"])
@@ -191,5 +203,7 @@ def _place(fault: Fault) -> str:
 def _event(note: Note) -> dict[str, Any]:
     rater = annotator_row(RATER_KIND, note.rater)["annotator_id"]
     payload = {"task_id": note.task_id, "annotator_id": rater, "reason": note.reason, "annotation": note.annotation}
+    if note.detail_json:
+        payload["regions"] = json.loads(note.detail_json)
     return {"event_id": content_id(note.kind, canonical_json(payload)), "kind": note.kind,
             "payload_json": canonical_json(payload), "created_at": note.happened_at}

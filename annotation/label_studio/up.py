@@ -1,12 +1,15 @@
 """`annotate up | down | status`: Label Studio and the gateway before it, together.
 
 `up` may be repeated: what runs is left running, new raters of the list get accounts and links, and a gateway is started
-anew only where it is down or its raters changed. `down` stops both and keeps everything they know.
+anew only where it is down or its raters changed. The first time, whoever gives no list gets a link too. `down` stops
+both and keeps everything they know.
 """
 
 from __future__ import annotations
 
+import getpass
 import os
+import re
 import subprocess
 import sys
 import time
@@ -24,6 +27,7 @@ from annotation.label_studio.client import StudioClient
 from annotation.label_studio.server import alive, free_port, start, stop
 from annotation.label_studio.state import Server
 from warehouse.errors import BackendError, ConfigError, RewardDanceError
+from warehouse.place import find_place
 
 _GATEWAY_S = 60.0
 _ACTIONS = ["ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_DELETED"]
@@ -42,25 +46,25 @@ class Wishes:
     public_url: str = ""
 
 
-def up(root: Path, wishes: Wishes, agree: Callable[[str], bool], warn: Callable[[str], None]) -> dict[str, Any]:
+def up(warehouse: str, wishes: Wishes, agree: Callable[[str], bool], warn: Callable[[str], None]) -> dict[str, Any]:
     """Start what is not running, make missing accounts; the same document as `status`, with every rater's link."""
-    place = state.folder(root)
+    place = state.folder(find_place(warehouse).root)
     with FileLock(place / "up.lock", timeout=600.0):
         server, started = _studio(place, wishes.database, agree)
         _advise(server, wishes, warn)
-        made = raters.add(server, wishes.names)
+        made = raters.add(server, wishes.names or ([] if server.raters else [_me()]))
         state.save(place, server)
         if made or not alive(server.gateway_pid) or not _answers(server.gateway_url):
-            _gateway(root, place, server, wishes.listen)
+            _gateway(warehouse, place, server, wishes.listen)
             started = True
         _webhook(place, server)
     links = {rater.name: f"{wishes.public_url or server.gateway_url}/in/{rater.link}" for rater in server.raters}
-    return status(root) | {"changed": started or bool(made), "links": links}
+    return status(warehouse) | {"changed": started or bool(made), "links": links}
 
 
-def down(root: Path) -> dict[str, Any]:
+def down(warehouse: str) -> dict[str, Any]:
     """Stop gateway and server; `changed` is False where neither ran."""
-    place = state.folder(root)
+    place = state.folder(find_place(warehouse).root)
     server = state.load(place)
     if server is None:
         return {"changed": False, "running": False}
@@ -70,9 +74,9 @@ def down(root: Path) -> dict[str, Any]:
     return {"changed": any(stopped), "running": False}
 
 
-def status(root: Path) -> dict[str, Any]:
+def status(warehouse: str) -> dict[str, Any]:
     """What runs: `running` where both answer; secrets and links stay out."""
-    place = state.folder(root)
+    place = state.folder(find_place(warehouse).root)
     server = state.external() or state.load(place)
     known = state.load(place)
     document: dict[str, Any] = {
@@ -90,6 +94,11 @@ def status(root: Path) -> dict[str, Any]:
     if known is not None and known.gateway_url:
         document |= {"gateway": known.gateway_url, "gateway_answers": _answers(known.gateway_url)}
     return document | {"running": bool(document["studio_answers"] and document["gateway_answers"])}
+
+
+def _me() -> str:
+    """Who sits here, as a rater's name: whoever starts without a list wants to look at the page."""
+    return re.sub(r"[^a-z0-9._-]", "", getpass.getuser().lower()) or "me"
 
 
 def _studio(place: Path, database: str, agree: Callable[[str], bool]) -> tuple[Server, bool]:
@@ -127,7 +136,7 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _gateway(root: Path, place: Path, server: Server, listen: str) -> None:
+def _gateway(warehouse: str, place: Path, server: Server, listen: str) -> None:
     """Start the gateway, on its last port where that is free, and wait until it answers."""
     stop(server.gateway_pid)
     host, _, asked = listen.rpartition(":")
@@ -135,7 +144,7 @@ def _gateway(root: Path, place: Path, server: Server, listen: str) -> None:
         raise ConfigError(f"--listen is HOST:PORT, got {listen!r}")
     last = server.gateway_url.rpartition(":")[2]
     for port in [int(asked)] if int(asked) else [*([int(last)] if last else []), free_port()]:
-        process = _launch(root, place, host, port)
+        process = _launch(warehouse, place, host, port)
         server.gateway_url, server.gateway_pid = f"http://{host}:{port}", process.pid
         state.save(place, server)
         deadline = time.monotonic() + _GATEWAY_S
@@ -146,8 +155,8 @@ def _gateway(root: Path, place: Path, server: Server, listen: str) -> None:
     raise BackendError("the gateway does not start", where=str(place / "gateway.log"), hint="the log says why")
 
 
-def _launch(root: Path, place: Path, host: str, port: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "annotation.gateway", str(root.resolve()), str(port), host]
+def _launch(warehouse: str, place: Path, host: str, port: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "annotation.gateway", find_place(warehouse).url, str(port), host]
     handle = os.open(place / "gateway.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     with os.fdopen(handle, "ab") as log:
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)

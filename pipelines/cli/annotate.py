@@ -92,7 +92,7 @@ def up(
 
     typer.echo("starting (the very first time takes some minutes) ...", err=True)
     wishes = Wishes(read_names(raters) if raters else (), database, listen, public_url.rstrip("/"))
-    answer = start(Path(warehouse), wishes, agree, warn)
+    answer = start(warehouse, wishes, agree, warn)
     emit(answer, json)
     _leave(answer, fail_if_unchanged)
 
@@ -105,7 +105,7 @@ def down(
     from annotation.label_studio.up import down as stop
     from pipelines.cli.output import emit
 
-    answer = stop(Path(warehouse))
+    answer = stop(warehouse)
     emit(answer, json)
     _leave(answer, fail_if_unchanged)
 
@@ -116,7 +116,7 @@ def status(warehouse: WarehouseUrl = DEFAULT_WAREHOUSE, json: Json = False) -> N
     from annotation.label_studio.up import status as look
     from pipelines.cli.output import emit
 
-    emit(look(Path(warehouse)), json)
+    emit(look(warehouse), json)
 
 
 @app.command()
@@ -125,6 +125,7 @@ def publish(
     task: Annotated[str, typer.Option(help="t2i, t2v, i2v or edit.")] = "t2i",
     dimensions: Annotated[str, typer.Option(help="Questions, separated by commas.")] = "overall",
     votes: Annotated[int, typer.Option(help="People asked about each pair.")] = 3,
+    regions: Annotated[bool, typer.Option("--regions", help="Let raters paint over what is broken.")] = False,
     set: Set = None,
     warehouse: WarehouseUrl = DEFAULT_WAREHOUSE,
     json: Json = False,
@@ -141,6 +142,8 @@ def publish(
     from warehouse.errors import ConfigError
 
     given = {"task": task, "dimensions": tuple(dimensions.split(",")), "votes_per_pair": votes, **parse_settings(set)}
+    if regions:
+        given["backend_options"] = {"regions": True}
     try:
         config = config_of(campaign, given)
     except ValidationError as error:

@@ -68,6 +68,7 @@ def test_what_the_server_knows_counts_after_a_restart() -> None:
     for number, cancelled in ((1, False), (2, True), (3, False)):
         done = {"id": number * 10, "completed_by": 7, "was_cancelled": cancelled}
         queue.hear({"id": number, "annotations": [done]}, {30: True})
+    assert queue.made[7] == {1: 10, 2: 20, 3: 30}
     assert queue.answered[1] == {7} and queue.passed[2] == {7} and queue.passed[3] == {7}
     assert queue.next(7, 0.0) is None and queue.next(8, 0.0) in (2, 3) and queue.may_touch(1, 7)
 

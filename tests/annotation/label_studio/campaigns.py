@@ -10,6 +10,7 @@ import numpy as np
 from annotation import pairing
 from annotation.label_studio.publish import config_of, publish
 from annotation.label_studio.raters import log_in
+from generation.candidates import media_row
 from tests.annotation.label_studio.conftest import Studio
 from warehouse import Warehouse
 from warehouse.media.encode import encode_mp4, encode_png
@@ -26,27 +27,30 @@ def media(number: int, task: str) -> bytes:
     return encode_mp4(pixels, 8) if task in ("t2v", "i2v") else encode_png(pixels[0])
 
 
-def pairs(warehouse: Warehouse, source: str, prompts: int, task: str = "t2i", condition: bool = False) -> None:
+def pairs(warehouse: Warehouse, source: str, prompts: int, task: str = "t2i", condition: bool = False,
+          tags: dict[str, str] | None = None) -> None:
     """`prompts` prompts of a source with two candidates of a generator with a telling name, and their pairs."""
     generator = generator_row(f"secret-model-x {source}", "test", "1")
     kind = "video" if task in ("t2v", "i2v") else "image"
     base = sum(source.encode()) * 1000
-    shown = [warehouse.media.put(media(base + index, task)).media_id for index in range(2 * prompts)]
-    first = warehouse.media.put(media(base + 999, "t2i")).media_id if condition else None
-    texts = [prompt_row(f"{HOSTILE} {source} {index}", task, kind, source, condition_media_id=first)
+    stored = [warehouse.media.put(media(base + index, task)) for index in range(2 * prompts)]
+    extra = [warehouse.media.put(media(base + 999, "t2i"))] if condition else []
+    shown, first = [info.media_id for info in stored], extra[0].media_id if extra else None
+    texts = [prompt_row(f"{HOSTILE} {source} {index}", task, kind, source, condition_media_id=first, tags=tags)
              for index in range(prompts)]
     made = [candidate_row(texts[index // 2]["prompt_id"], generator["generator_id"], shown[index], index, {}, task,
                           source) for index in range(2 * prompts)]
+    files = [media_row(warehouse, info, source) for info in (*stored, *extra)]
     with warehouse.commit():
-        for table, rows in (("generators", [generator]), ("prompts", texts), ("candidates", made)):
+        for table, rows in (("generators", [generator]), ("prompts", texts), ("candidates", made), ("media", files)):
             warehouse.merge(table, rows)
     pairing.run(pairing.PairingConfig(task=task, generator_id=generator["generator_id"], pairs_per_prompt=1), warehouse)
 
 
 def campaign(warehouse: Warehouse, name: str, prompts: int = 4, task: str = "t2i", condition: bool = False,
-             **more: Any) -> Receipt:
+             tags: dict[str, str] | None = None, **more: Any) -> Receipt:
     """Pairs of their own and a campaign on them, published."""
-    pairs(warehouse, name, prompts, task, condition)
+    pairs(warehouse, name, prompts, task, condition, tags)
     return again(warehouse, name, task, **more)
 
 

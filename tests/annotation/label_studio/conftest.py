@@ -41,7 +41,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
         missing(MISSING)
     root = tmp_path_factory.mktemp("studio") / "warehouse"
     try:
-        answer = up(root, Wishes(NAMES), lambda question: False, lambda text: None)
+        answer = up(str(root), Wishes(NAMES), lambda question: False, lambda text: None)
         yield Studio(root, answer["links"])
     finally:
-        down(root)
+        down(str(root))

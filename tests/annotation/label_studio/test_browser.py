@@ -1,78 +1,170 @@
-"""The labelling page in a real Chromium: everything in view at both sizes, and a pair labelled by keyboard alone."""
+"""The labelling page in a real Chromium: everything in view at both sizes; three people label by keyboard and mouse."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from annotation import consensus
 from annotation.label_studio.backend import LabelStudio
-from annotation.label_studio.sync import sync
-from tests.annotation.label_studio.campaigns import HOSTILE, campaign
-from tests.annotation.label_studio.conftest import Studio
-from warehouse import open_warehouse
+from annotation.label_studio.sync import sync, totals
+from rm import instructions
+from tests.annotation.label_studio.campaigns import HOSTILE, Person, campaign
+from tests.annotation.label_studio.conftest import NAMES, Studio
+from tests.annotation.label_studio.pages import ROOT, SIZES, Desk
+from warehouse import Warehouse, open_warehouse
+from warehouse.datasets import build
+from warehouse.datasets.recipe import BuildConfig
+from warehouse.records import annotator_row
 
-pytestmark = [pytest.mark.label_studio, pytest.mark.browser]
-SHOTS = Path(__file__).resolve().parents[3] / "runs" / "screenshots"
-DIMENSIONS = ("overall", "text_alignment", "visual_quality")
-# How far the lowest part of the page stands below the window, in pixels; 0 or less where all is in view.
-BELOW = """() => Math.max(...[...document.querySelectorAll('.rd-prompt, .rd-card, .rd-question, .rd-last')]
-    .map(part => part.getBoundingClientRect().bottom)) - window.innerHeight"""
-SUBMIT = "button[aria-label*='ubmit'], button:has-text('Submit')"
-
-
-def _open(browser: Any, studio: Studio, name: str, project: int, size: tuple[int, int]) -> Any:
-    page = browser.new_page(viewport={"width": size[0], "height": size[1]})
-    page.refused = []
-    page.on("response", lambda said: page.refused.append(said.url) if said.status >= 400 else None)
-    page.goto(studio.links[name])
-    page.goto(f"{studio.links[name].split('/in/')[0]}/projects/{project}/data/?labeling=1")
-    page.wait_for_selector(".rd-question", timeout=120_000)
-    page.wait_for_function("() => [...document.querySelectorAll('.rd-card img, .rd-card video')].length >= 2")
-    page.wait_for_timeout(700)
-    return page
+pytestmark = [pytest.mark.label_studio, pytest.mark.browser, pytest.mark.timeout(1200)]
+THREE = ("overall", "text_alignment", "visual_quality")
+FOUR = (*THREE, "motion_quality")
+TWO = THREE[:2]
+Sit = Callable[[str], Desk]
 
 
-PAGES = [("t2i", False), ("t2i", True), ("t2v", False), ("i2v", True), ("edit", True)]
+@pytest.fixture(scope="module")
+def sit(studio: Studio, browser: Any) -> Iterator[Sit]:
+    """A desk for each rater, kept for all tests: its second page comes out of the browser's cache."""
+    desks: dict[str, Desk] = {}
+
+    def at(name: str) -> Desk:
+        if name not in desks:
+            desks[name] = Desk(browser, studio, name)
+        return desks[name]
+
+    yield at
+    for desk in desks.values():
+        desk.page.context.close()
 
 
-@pytest.mark.parametrize(("task", "condition"), PAGES, ids=[f"{t}{'+1' if c else ''}" for t, c in PAGES])
-def test_everything_is_in_view(studio: Studio, browser: Any, task: str, condition: bool) -> None:
-    name = f"page {task} {condition}"
+def _project(warehouse: Warehouse, name: str) -> int:
+    return next(iter(LabelStudio(warehouse, name).published()))
+
+
+PAGES = {
+    "pictures": {"dimensions": THREE},
+    "reference": {"dimensions": THREE, "condition": True},
+    "clips": {"task": "t2v", "dimensions": FOUR},
+    "first-frame": {"task": "i2v", "dimensions": FOUR, "condition": True},
+    "edit": {"task": "edit", "dimensions": THREE, "condition": True},
+    "sensitive": {"dimensions": THREE, "tags": {"sensitive": "yes"}},
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_everything_is_in_view(studio: Studio, sit: Sit, name: str) -> None:
     with open_warehouse(str(studio.root)) as warehouse:
-        campaign(warehouse, name, prompts=1, task=task, condition=condition, dimensions=DIMENSIONS)
-        project = next(iter(LabelStudio(warehouse, name).published()))
-    SHOTS.mkdir(parents=True, exist_ok=True)
-    for size in ((1440, 900), (1280, 720)):
-        page = _open(browser, studio, "ann", project, size)
-        page.screenshot(path=str(SHOTS / f"{task}{'_condition' if condition else ''}_{size[0]}x{size[1]}.png"))
-        assert page.evaluate(BELOW) <= 0 and page.locator(SUBMIT).first.bounding_box()["y"] < size[1] - 20
-        assert page.refused == []
-        assert "secret-model-x" not in page.content() and HOSTILE.split(" ü")[0] in page.inner_text(".rd-prompt")
-        page.close()
+        campaign(warehouse, f"page {name}", prompts=1, **PAGES[name])
+        project = _project(warehouse, f"page {name}")
+    desk = sit("ann")
+    desk.open(project)
+    for width, height in SIZES:
+        desk.shoot(name, width, height)
+    assert desk.refused == []
+    assert "secret-model-x" not in desk.page.content()
+    assert HOSTILE.split(" ü")[0] in desk.page.inner_text(".rd-prompt")
+    if name == "sensitive":
+        hidden = "getComputedStyle(document.querySelector('.rd-card img')).filter"
+        assert "blur" in desk.page.evaluate(hidden)
+        desk.press("0")
+        assert desk.page.evaluate(hidden) == "none"
 
 
-def test_a_pair_is_labelled_by_keyboard_alone(studio: Studio, browser: Any) -> None:
+def test_broken_places_are_painted(studio: Studio, sit: Sit) -> None:
+    desk = sit("ann")
     with open_warehouse(str(studio.root)) as warehouse:
-        campaign(warehouse, "keys", prompts=2, dimensions=DIMENSIONS, votes_per_pair=1)
-        project = next(iter(LabelStudio(warehouse, "keys").published()))
-        page = _open(browser, studio, "ann", project, (1440, 900))
-        for keys in ("1qd", "7"):
-            before = page.locator(".rd-card img").first.get_attribute("src")
-            for key in keys:
-                page.keyboard.press(key)
-                page.wait_for_timeout(100)
-            page.keyboard.press("Control+Enter")
-            page.wait_for_function("old => { const img = document.querySelector('.rd-card img'); "
-                                   "return !img || img.getAttribute('src') !== old }", arg=before)
-            page.wait_for_timeout(700)
-        page.close()
-        sync(warehouse, "keys")
-        rows = warehouse.rows("SELECT v.dimension, v.label, v.left_side FROM votes v WHERE source = 'campaign:keys'")
-        flags = warehouse.rows("SELECT payload_json FROM events WHERE kind = 'flag' AND payload_json LIKE '%broken%'")
-    side = rows[0]["left_side"]
-    other = "ab".replace(side, "")
-    assert {row["dimension"]: row["label"] for row in rows} == {
-        "overall": side, "text_alignment": side, "visual_quality": other}
-    assert flags
+        campaign(warehouse, "paint", prompts=1, dimensions=TWO, votes_per_pair=1, backend_options={"regions": True})
+        desk.open(_project(warehouse, "paint"))
+        desk.page.keyboard.press("5")
+        box = desk.page.locator(".rd-card").first.bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        desk.page.mouse.move(x, y)
+        desk.page.mouse.down()
+        desk.page.mouse.move(x + 60, y + 20, steps=8)
+        desk.page.mouse.up()
+        for width, height in SIZES:
+            desk.shoot("regions", width, height)
+        desk.press("1q")
+        desk.send()
+        said = totals(sync(warehouse, "paint"))
+        assert (said["votes"], said["regions"], said["rejects"]) == (2, 1, 0)
+        [row] = warehouse.rows("SELECT json_extract_string(payload_json, '$.regions[0].candidate') AS side, "
+                               "json_extract(payload_json, '$.regions[0].width_px')::INT AS width FROM events "
+                               "WHERE kind = 'regions'")
+        [task] = warehouse.rows("SELECT left_side FROM annotation_tasks t JOIN campaigns c USING (campaign_id) "
+                                "WHERE c.name = 'paint'")
+    assert row == {"side": task["left_side"], "width": 96}
+
+
+def _said(warehouse: Warehouse, name: str) -> dict[tuple[int, str, str], str]:
+    """(task on the server, rater, dimension) -> answer as shown, of the votes that count."""
+    people = {annotator_row("person", f"{who}@rewarddance.local")["annotator_id"]: who for who in NAMES}
+    rows = warehouse.rows(
+        "SELECT split_part(t.backend_ref, ':', 2)::INT AS task, v.annotator_id, v.dimension, v.label, v.left_side "
+        "FROM votes v JOIN annotation_tasks t USING (task_id) WHERE v.source = ? AND NOT v.deleted",
+        [f"campaign:{name}"])
+    shown = {"a": {"a": "left", "b": "right"}, "b": {"a": "right", "b": "left"}}
+    return {(row["task"], people[row["annotator_id"]], row["dimension"]):
+            shown[row["left_side"]].get(row["label"], row["label"]) for row in rows}
+
+
+def _votes(task: int, who: str, *answers: str) -> dict[tuple[int, str, str], str]:
+    return {(task, who, dimension): answer for dimension, answer in zip(TWO, answers, strict=True)}
+
+
+def test_three_people_label_pictures_by_keyboard_and_clips_by_mouse(studio: Studio, sit: Sit) -> None:
+    expected: dict[str, dict[tuple[int, str, str], str]] = {"pictures": {}, "clips": {}}
+    with open_warehouse(str(studio.root)) as warehouse:
+        campaign(warehouse, "three pictures", prompts=2, dimensions=TWO, votes_per_pair=3)
+        campaign(warehouse, "three clips", prompts=1, task="t2v", dimensions=TWO, votes_per_pair=3)
+        pictures, clips = _project(warehouse, "three pictures"), _project(warehouse, "three clips")
+        ann, bob, cleo = (sit(name) for name in NAMES)
+        ann.open(pictures)
+        for keys, answers in (("1q", ("left", "left")), ("4w", ("both_bad", "tie"))):
+            ann.press(keys)
+            expected["pictures"] |= _votes(ann.send(), "ann", *answers)
+        # Bob takes his first answer back for another one, and passes the second pair by.
+        bob.open(pictures)
+        bob.press("3e")
+        edited = bob.send()
+        bob.back()
+        bob.press("2q")
+        bob.send()
+        expected["pictures"] |= _votes(edited, "bob", "tie", "left")
+        bob.open(pictures)
+        bob.send("Control+Space")
+        # Cleo's first pair is broken; her second answer is deleted by the lead afterwards.
+        cleo.open(pictures)
+        cleo.press("7")
+        cleo.send()
+        cleo.press("3q")
+        deleted = cleo.send()
+        for who in (ann, bob, cleo):
+            who.open(clips)
+            who.click((0, "Right"), (1, "Same"))
+            name = NAMES[(ann, bob, cleo).index(who)]
+            expected["clips"] |= _votes(who.send_by_mouse(), name, "right", "tie")
+        first = totals(sync(warehouse, "three pictures"))
+        assert (first["votes"], first["skips"], first["flags"], first["rejects"]) == (8, 1, 1, 0)
+        [made] = studio.owner.get(f"/api/tasks/{deleted}/annotations/")
+        assert cleo.page.request.delete(f"{cleo.home}/api/annotations/{made['id']}/").status == 403
+        Person(studio, "cleo").delete(made["id"])
+        for name in ("three pictures", "three clips"):
+            sync(warehouse, name)
+            assert _said(warehouse, name) == expected[name.split()[1]]
+            assert not totals(sync(warehouse, name, full=True))["changed"]
+        _builds(warehouse, "three pictures")
+
+
+def _builds(warehouse: Warehouse, name: str) -> None:
+    """The votes stand in a dataset version."""
+    merged = consensus.run(consensus.ConsensusConfig(vote_sources=(f"campaign:{name}",), method="majority"), warehouse)
+    instructions.run(instructions.InstructionConfig(file=ROOT / "configs" / "instructions" / "default.yaml"), warehouse)
+    built = build.run(BuildConfig(name="people", consensus_ids=(merged.outputs["consensus_id"],)), warehouse)
+    rows = warehouse.rows("SELECT DISTINCT pair_id FROM samples WHERE name = 'people' INTERSECT "
+                          "SELECT pair_id FROM votes WHERE source = ? AND NOT deleted", [f"campaign:{name}"])
+    assert built.changed and len(rows) == 2

@@ -100,7 +100,7 @@ def test_everything_else_is_refused(studio: Studio, project: int) -> None:
 
 
 def test_a_deleted_project_stops_nobodys_other_work(studio: Studio, project: int) -> None:
-    desk = Desk(studio.root)
+    desk = Desk(str(studio.root))
     with open_warehouse(str(studio.root)) as warehouse:
         campaign(warehouse, "vanished", prompts=1)
         gone = next(iter(LabelStudio(warehouse, "vanished").published()))

@@ -71,12 +71,12 @@ def _votes(warehouse: Warehouse, name: str) -> list[dict[str, object]]:
 
 
 def test_up_again_changes_nothing_and_keeps_secrets(studio: Studio) -> None:
-    again_up = up(studio.root, Wishes(NAMES), lambda question: False, lambda text: None)
+    again_up = up(str(studio.root), Wishes(NAMES), lambda question: False, lambda text: None)
     assert not again_up["changed"] and again_up["links"] == studio.links and again_up["running"]
     place = state.folder(studio.root)
     assert place.stat().st_mode & 0o077 == 0
     assert (place / "server.json").stat().st_mode & 0o077 == 0
-    assert studio.server.token not in json.dumps(status(studio.root))
+    assert studio.server.token not in json.dumps(status(str(studio.root)))
     signup = httpx.post(f"{studio.server.url}/user/signup/", data={"email": "x@y.z", "password": "12345678abc"})
     assert signup.status_code >= 400
 

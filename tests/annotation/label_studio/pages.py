@@ -1,0 +1,96 @@
+"""A rater before the labelling page, in a browser of their own: keys, the mouse, and what the server said to it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from tests.annotation.label_studio.conftest import Studio
+
+ROOT = Path(__file__).resolve().parents[3]
+SHOTS = ROOT / "runs" / "screenshots"
+SIZES = ((1440, 900), (1280, 720))
+# How far the lowest part of the page stands below the window, in pixels; 0 or less where all is in view.
+BELOW = """() => Math.max(...[...document.querySelectorAll('.rd-prompt, .rd-card, .rd-question, .rd-last')]
+    .map(part => part.getBoundingClientRect().bottom)) - window.innerHeight"""
+SUBMIT = "button[aria-label*='ubmit'], button:has-text('Submit'), button:has-text('Update')"
+PREVIOUS = "[aria-label='Previous task'], [data-testid*='prev']"
+_READY = """old => { const media = document.querySelector('.rd-card img, .rd-card video');
+    return media && media.getAttribute('src') && media.getAttribute('src') !== old }"""
+_NEXT = """old => { const media = document.querySelector('.rd-card img, .rd-card video');
+    return !media || (media.getAttribute('src') && media.getAttribute('src') !== old) }"""
+_ANSWER = re.compile(r"/api/(?:tasks/(\d+)/annotations|annotations/(\d+))/?\?")
+
+
+class Desk:
+    """A page under one rater's link; `refused` lists addresses that were answered with an error."""
+
+    def __init__(self, browser: Any, studio: Studio, name: str) -> None:
+        self.home = studio.links[name].split("/in/")[0]
+        self.page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+        # A machine that is busy with other things may take long to show a page.
+        self.page.set_default_timeout(240_000)
+        self.refused: list[str] = []
+        self.page.on("response", lambda said: self.refused.append(said.url) if said.status >= 400 else None)
+        self.page.goto(studio.links[name])
+
+    def open(self, project: int) -> None:
+        """A project's labelling page with its first task."""
+        self.refused.clear()
+        self.page.set_viewport_size({"width": SIZES[0][0], "height": SIZES[0][1]})
+        self.page.goto(f"{self.home}/projects/{project}/data/?labeling=1", wait_until="commit")
+        self.page.wait_for_selector(".rd-question")
+        self.page.wait_for_function(_READY, arg="")
+
+    @property
+    def shown(self) -> str:
+        return str(self.page.locator(".rd-card img, .rd-card video").first.get_attribute("src"))
+
+    def press(self, keys: str) -> None:
+        """Hotkeys of answers, each of which must tick its button."""
+        for count, key in enumerate(keys, start=1):
+            self.page.keyboard.press(key)
+            self.page.wait_for_function("n => document.querySelectorAll('.rd input:checked').length >= n", arg=count)
+
+    def click(self, *answers: tuple[int, str]) -> None:
+        """Buttons by number of the question and title, with the mouse."""
+        for question, title in answers:
+            self.page.locator(".rd-question").nth(question).locator(f".lsf-choice__item:has-text('{title}')").click()
+
+    def send(self, key: str = "Control+Enter") -> int:
+        """Submit (or skip) by keyboard; the task's number, or for an edit the annotation's."""
+        return self._sent(lambda: self.page.keyboard.press(key))
+
+    def send_by_mouse(self) -> int:
+        """Submit with the mouse."""
+        return self._sent(lambda: self.page.locator(SUBMIT).first.click())
+
+    def _sent(self, act: Any) -> int:
+        before = self.shown
+        with self.page.expect_response(lambda said: said.request.method in ("POST", "PATCH")
+                                       and "/drafts" not in said.url and _ANSWER.search(f"{said.url}?")) as caught:
+            act()
+        answer = caught.value
+        assert answer.status in (200, 201), answer.text()
+        found = _ANSWER.search(f"{answer.url}?")
+        assert found is not None
+        if answer.request.method == "POST":
+            self.page.wait_for_function(_NEXT, arg=before)
+        return int(found.group(1) or found.group(2))
+
+    def back(self) -> None:
+        """To the task before, which was answered."""
+        before = self.shown
+        self.page.locator(PREVIOUS).first.click()
+        self.page.wait_for_function(_READY, arg=before)
+
+    def shoot(self, name: str, width: int, height: int) -> None:
+        """A screenshot at a size, with everything in view and nothing to scroll."""
+        self.page.set_viewport_size({"width": width, "height": height})
+        self.page.wait_for_timeout(300)
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=str(SHOTS / f"{name}-{width}x{height}.png"))
+        assert self.page.evaluate(BELOW) <= 0, f"{name} does not fit {width}x{height}"
+        box = self.page.locator(SUBMIT).first.bounding_box()
+        assert box["y"] + box["height"] <= height, f"{name}: Submit is out of view at {width}x{height}"
