@@ -31,7 +31,7 @@ _BRUSH_KEYS = {"left": "5", "right": "6"}
 BRUSH = "regions_"
 _LONGEST_MASK = 2_000_000
 # The tag takes pixels only: as many as 1280x720 has beside the prompt and four questions.
-_CLIP_PX = 280
+_CLIP = 'sync="clips" height="260" timelineHeight="0" muted="true"'
 _PICTURE = 'zoom="true" negativeZoom="false" zoomControl="false" rotateControl="false" ' \
            'brightnessControl="false" contrastControl="false"'
 
@@ -74,7 +74,7 @@ def build(layout: Layout, questions: Sequence[Row]) -> str:
 
 def _medium(name: str, kind: str) -> str:
     if kind == "video":
-        return f'<Video name="{name}" value="${name}" sync="clips" height="{_CLIP_PX}" timelineHeight="0" muted="true"/>'
+        return f'<Video name="{name}" value="${name}" {_CLIP}/>'
     return f'<Image name="{name}" value="${name}" {_PICTURE}/>'
 
 

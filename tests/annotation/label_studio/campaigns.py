@@ -11,6 +11,8 @@ from annotation import pairing
 from annotation.label_studio.publish import config_of, publish
 from annotation.label_studio.raters import log_in
 from generation.candidates import media_row
+from simulation.render import render_clip, render_image
+from simulation.scenes import clip_specs, draw_scene, image_specs
 from tests.annotation.label_studio.conftest import Studio
 from warehouse import Warehouse
 from warehouse.media.encode import encode_mp4, encode_png
@@ -18,13 +20,17 @@ from warehouse.records import candidate_row, generator_row, prompt_row
 from warehouse.stage import Receipt
 
 HOSTILE = "a cat <script>alert(1)</script> <b>bold</b> {{7*7}} ${left} ünï"
+PICTURES, CLIPS = list(image_specs()), list(clip_specs())
 DIMENSIONS = ("overall", "text_alignment")
 
 
 def media(number: int, task: str) -> bytes:
     """A picture, or for clip tasks a clip, that no other number has."""
-    pixels = np.random.default_rng(number).integers(0, 255, (8, 96 if task != "t2v" else 64, 96, 3), dtype=np.uint8)
-    return encode_mp4(pixels, 8) if task in ("t2v", "i2v") else encode_png(pixels[0])
+    chance = np.random.default_rng(number)
+    if task in ("t2v", "i2v"):
+        frames = render_clip(draw_scene(CLIPS[number % len(CLIPS)], chance))
+        return encode_mp4(frames.repeat(3, axis=1).repeat(3, axis=2), 8)
+    return encode_png(render_image(draw_scene(PICTURES[number % len(PICTURES)], chance)).repeat(3, 0).repeat(3, 1))
 
 
 def pairs(warehouse: Warehouse, source: str, prompts: int, task: str = "t2i", condition: bool = False,

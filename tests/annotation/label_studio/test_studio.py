@@ -28,7 +28,7 @@ from tests.annotation.label_studio.campaigns import (
 )
 from tests.annotation.label_studio.conftest import NAMES, Studio
 from warehouse import Warehouse, open_warehouse
-from warehouse.errors import BackendError, ConfigError, NotFoundError
+from warehouse.errors import BackendError, ConfigError, ConflictError, NotFoundError
 from warehouse.records import annotator_row
 
 pytestmark = pytest.mark.label_studio
@@ -187,3 +187,21 @@ def test_a_server_that_is_down_or_refuses_us_loses_nothing(
     with pytest.raises(BackendError, match="does not answer"):
         sync(opened, "refused")
     assert opened.rows("SELECT * FROM watermarks WHERE name LIKE 'votes:%'") == before
+
+
+def test_a_config_edited_by_hand_is_told_of_and_put_back(studio: Studio, opened: Warehouse) -> None:
+    campaign(opened, "edited", prompts=1)
+    [(project, xml)] = LabelStudio(opened, "edited").published().items()
+    changed = xml.replace('alias="both_bad"', 'alias="awful"')
+    studio.owner.send("PATCH", f"/api/projects/{project}/", {"label_config": changed})
+    first, second = (number for _, number in numbers(opened, "edited"))
+    Person(studio, "ann").answer(first, result("left", "tie"))
+    Person(studio, "bob").answer(second, result("awful", "tie"))
+    with pytest.raises(ConflictError, match=f"edited by hand.*project {project}"):
+        sync(opened, "edited")
+    assert {row["label"] for row in _votes(opened, "edited") if row["dimension"] == "text_alignment"} == {"tie"}
+    assert len(_votes(opened, "edited")) == 2
+    assert opened.rows("SELECT reason FROM rejects WHERE source = 'campaign:edited'") == [{"reason": "unknown_choice"}]
+    again(opened, "edited")
+    assert projects.config_of(studio.owner, project) == xml
+    assert not totals(sync(opened, "edited"))["changed"]
