@@ -40,8 +40,8 @@ _SENT_ON = ("accept", "content-type", "range", "if-none-match", "if-modified-sin
 _SENT_BACK = ("content-type", "cache-control", "etag", "last-modified", "content-range", "accept-ranges")
 _METHODS = ["GET", "POST", "PATCH", "PUT", "DELETE"]
 _BELL_PAUSE_S = 2.0
-_HIDE = ("<style>:root{--header-height:0px}.ls-menu-header,.lsf-menu-header,.dm-label-view__header-back"
-         "{display:none!important}</style>")
+_HIDE = ("<style>.ls-menu-header,.lsf-menu-header,.dm-label-view__header-back{display:none!important}"
+         ".lsf-content-wrapper__body,.lsf-content-wrapper__content,.lsf-datamanager{height:100vh!important}</style>")
 
 # The page starts as a Data Manager: it wants a view, saves it and lists its tasks. Nothing of that reaches the server.
 _VIEW = {"id": 1, "order": 0, "data": {"title": "Work", "type": "list", "target": "tasks",

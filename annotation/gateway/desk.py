@@ -10,7 +10,7 @@ from typing import Any
 
 from annotation.gateway.queue import Queue, Showing
 from annotation.label_studio import state
-from annotation.label_studio.answers import moment
+from annotation.label_studio.answers import moment, stamp
 from annotation.label_studio.backend import PLUGIN
 from annotation.label_studio.client import StudioClient
 from annotation.label_studio.projects import tasks_of
@@ -75,7 +75,7 @@ class Desk:
     def _hear(self, client: StudioClient, project: int, seen: Look) -> bool:
         """Adds what changed in a project to `seen`; False where it is gone."""
         begin = self._marks.get(project, "")
-        since = f"{(moment(begin) - timedelta(minutes=1)).isoformat()}Z" if begin else ""
+        since = stamp(moment(begin) - timedelta(minutes=1)) if begin else ""
         try:
             seen.changed.extend(tasks_of(client, project, "all", since))
         except NotFoundError:

@@ -17,7 +17,7 @@ from functools import cached_property
 from annotation.backend import Pulled, Task
 from annotation.gateway.signing import MediaSigner, own_secret
 from annotation.label_studio import labels, projects, state
-from annotation.label_studio.answers import RATER_KIND, Heard, hear, moment
+from annotation.label_studio.answers import RATER_KIND, Heard, hear, moment, stamp
 from annotation.label_studio.client import StudioClient
 from warehouse import Warehouse
 from warehouse.errors import ConfigError
@@ -89,7 +89,7 @@ class LabelStudio:
             start = marks.get(str(project), "")
             if projects.config_of(self.client, project) != xml:
                 heard.edited.append(project)
-            begin = f"{(moment(start) - _OVERLAP).isoformat()}Z" if start else ""
+            begin = stamp(moment(start) - _OVERLAP) if start else ""
             last = self._hear(project, xml, people, None if full else begin, heard)
             marks[str(project)] = max(self._mark(last), start)
         heard.cursor = json.dumps(marks, sort_keys=True)
@@ -118,7 +118,7 @@ class LabelStudio:
             return ""
         said = parsedate_to_datetime(self.client.clock) if self.client.clock else datetime.now(UTC)
         now = said.astimezone(UTC).replace(tzinfo=None)
-        return f"{max(min(now, moment(last) + _PAST), moment(last)).isoformat()}Z"
+        return stamp(max(min(now, moment(last) + _PAST), moment(last)))
 
     def _hear(self, project: int, xml: str, people: dict[int, str], begin: str | None, heard: Heard) -> str:
         """Adds one project's changes since a time, or for None all there is; the time of the last one."""

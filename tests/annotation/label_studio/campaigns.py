@@ -30,7 +30,8 @@ def media(number: int, task: str) -> bytes:
     if task in ("t2v", "i2v"):
         frames = render_clip(draw_scene(CLIPS[number % len(CLIPS)], chance))
         return encode_mp4(frames.repeat(3, axis=1).repeat(3, axis=2), 8)
-    return encode_png(render_image(draw_scene(PICTURES[number % len(PICTURES)], chance)).repeat(3, 0).repeat(3, 1))
+    [picture] = render_image(draw_scene(PICTURES[number % len(PICTURES)], chance))
+    return encode_png(picture.repeat(3, axis=0).repeat(3, axis=1))
 
 
 def pairs(warehouse: Warehouse, source: str, prompts: int, task: str = "t2i", condition: bool = False,

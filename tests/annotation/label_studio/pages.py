@@ -15,7 +15,7 @@ SIZES = ((1440, 900), (1280, 720))
 BELOW = """() => Math.max(...[...document.querySelectorAll('.rd-prompt, .rd-card, .rd-question, .rd-last')]
     .map(part => part.getBoundingClientRect().bottom)) - window.innerHeight"""
 SUBMIT = "button[aria-label*='ubmit'], button:has-text('Submit'), button:has-text('Update')"
-PREVIOUS = "[aria-label='Previous task'], [data-testid*='prev']"
+PREVIOUS = "[data-testid='prev-task']"
 _READY = """old => { const media = document.querySelector('.rd-card img, .rd-card video');
     return media && media.getAttribute('src') && media.getAttribute('src') !== old }"""
 _NEXT = """old => { const media = document.querySelector('.rd-card img, .rd-card video');
@@ -32,13 +32,15 @@ class Desk:
         # A machine that is busy with other things may take long to show a page.
         self.page.set_default_timeout(240_000)
         self.refused: list[str] = []
+        self.size = SIZES[0]
         self.page.on("response", lambda said: self.refused.append(said.url) if said.status >= 400 else None)
         self.page.goto(studio.links[name])
 
-    def open(self, project: int) -> None:
-        """A project's labelling page with its first task."""
+    def open(self, project: int, size: tuple[int, int] = SIZES[0]) -> None:
+        """A project's labelling page with its first task, in a window of this size."""
         self.refused.clear()
-        self.page.set_viewport_size({"width": SIZES[0][0], "height": SIZES[0][1]})
+        self.size = size
+        self.page.set_viewport_size({"width": size[0], "height": size[1]})
         self.page.goto(f"{self.home}/projects/{project}/data/?labeling=1", wait_until="commit")
         self.page.wait_for_selector(".rd-question")
         self.page.wait_for_function(_READY, arg="")
@@ -82,13 +84,13 @@ class Desk:
     def back(self) -> None:
         """To the task before, which was answered."""
         before = self.shown
-        self.page.locator(PREVIOUS).first.click()
+        self.page.locator(PREVIOUS).click()
         self.page.wait_for_function(_READY, arg=before)
 
-    def shoot(self, name: str, width: int, height: int) -> None:
-        """A screenshot at a size, with everything in view and nothing to scroll."""
-        self.page.set_viewport_size({"width": width, "height": height})
-        self.page.wait_for_timeout(300)
+    def shoot(self, name: str) -> None:
+        """A screenshot, with everything in view and nothing to scroll."""
+        width, height = self.size
+        self.page.wait_for_timeout(500)
         SHOTS.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=str(SHOTS / f"{name}-{width}x{height}.png"))
         assert self.page.evaluate(BELOW) <= 0, f"{name} does not fit {width}x{height}"

@@ -61,10 +61,10 @@ def test_everything_is_in_view(studio: Studio, sit: Sit, name: str) -> None:
         campaign(warehouse, f"page {name}", prompts=1, **PAGES[name])
         project = _project(warehouse, f"page {name}")
     desk = sit("ann")
-    desk.open(project)
-    for width, height in SIZES:
-        desk.shoot(name, width, height)
-    assert desk.refused == []
+    for size in SIZES:
+        desk.open(project, size)
+        desk.shoot(name)
+        assert desk.refused == []
     assert "secret-model-x" not in desk.page.content()
     assert HOSTILE.split(" ü")[0] in desk.page.inner_text(".rd-prompt")
     if name == "sensitive":
@@ -78,7 +78,7 @@ def test_broken_places_are_painted(studio: Studio, sit: Sit) -> None:
     desk = sit("ann")
     with open_warehouse(str(studio.root)) as warehouse:
         campaign(warehouse, "paint", prompts=1, dimensions=TWO, votes_per_pair=1, backend_options={"regions": True})
-        desk.open(_project(warehouse, "paint"))
+        desk.open(_project(warehouse, "paint"), SIZES[1])
         desk.page.keyboard.press("5")
         box = desk.page.locator(".rd-card").first.bounding_box()
         x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
@@ -86,8 +86,7 @@ def test_broken_places_are_painted(studio: Studio, sit: Sit) -> None:
         desk.page.mouse.down()
         desk.page.mouse.move(x + 60, y + 20, steps=8)
         desk.page.mouse.up()
-        for width, height in SIZES:
-            desk.shoot("regions", width, height)
+        desk.shoot("regions")
         desk.press("1q")
         desk.send()
         said = totals(sync(warehouse, "paint"))
