@@ -16,10 +16,11 @@ BELOW = """() => Math.max(...[...document.querySelectorAll('.rd-prompt, .rd-card
     .map(part => part.getBoundingClientRect().bottom)) - window.innerHeight"""
 SUBMIT = "button[aria-label*='ubmit'], button:has-text('Submit'), button:has-text('Update')"
 PREVIOUS = "[data-testid='prev-task']"
-_READY = """old => { const media = document.querySelector('.rd-card img, .rd-card video');
-    return media && media.getAttribute('src') && media.getAttribute('src') !== old }"""
-_NEXT = """old => { const media = document.querySelector('.rd-card img, .rd-card video');
-    return !media || (media.getAttribute('src') && media.getAttribute('src') !== old) }"""
+# A rater is shown a pair once, and prompts of a campaign differ: another prompt is another task.
+_READY = """old => { const prompt = document.querySelector('.rd-prompt');
+    return prompt && prompt.innerText && prompt.innerText !== old
+        && document.querySelectorAll('.rd-card img[src], .rd-card canvas').length >= 2 }"""
+_NEXT = f"old => !document.querySelector('.rd-prompt') || ({_READY})(old)"
 _ANSWER = re.compile(r"/api/(?:tasks/(\d+)/annotations|annotations/(\d+))/?\?")
 
 
@@ -47,7 +48,8 @@ class Desk:
 
     @property
     def shown(self) -> str:
-        return str(self.page.locator(".rd-card img, .rd-card video").first.get_attribute("src"))
+        """The prompt on the page."""
+        return str(self.page.inner_text(".rd-prompt"))
 
     def press(self, keys: str) -> None:
         """Hotkeys of answers, each of which must tick its button."""
