@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
@@ -35,15 +36,16 @@ def media(number: int, task: str) -> bytes:
 
 
 def pairs(warehouse: Warehouse, source: str, prompts: int, task: str = "t2i", condition: bool = False,
-          tags: dict[str, str] | None = None) -> None:
-    """`prompts` prompts of a source with two candidates of a generator with a telling name, and their pairs."""
+          tags: dict[str, str] | None = None, words: Sequence[str] = ()) -> None:
+    """Prompts (`words`, or hostile ones) with two candidates each by a generator with a telling name, and pairs."""
     generator = generator_row(f"secret-model-x {source}", "test", "1")
     kind = "video" if task in ("t2v", "i2v") else "image"
     base = sum(source.encode()) * 1000
     stored = [warehouse.media.put(media(base + index, task)) for index in range(2 * prompts)]
     extra = [warehouse.media.put(media(base + 999, "t2i"))] if condition else []
     shown, first = [info.media_id for info in stored], extra[0].media_id if extra else None
-    texts = [prompt_row(f"{HOSTILE} {source} {index}", task, kind, source, condition_media_id=first, tags=tags)
+    said = words or [f"{HOSTILE} {source} {index}" for index in range(prompts)]
+    texts = [prompt_row(said[index], task, kind, source, condition_media_id=first, tags=tags)
              for index in range(prompts)]
     made = [candidate_row(texts[index // 2]["prompt_id"], generator["generator_id"], shown[index], index, {}, task,
                           source) for index in range(2 * prompts)]
@@ -55,9 +57,9 @@ def pairs(warehouse: Warehouse, source: str, prompts: int, task: str = "t2i", co
 
 
 def campaign(warehouse: Warehouse, name: str, prompts: int = 4, task: str = "t2i", condition: bool = False,
-             tags: dict[str, str] | None = None, **more: Any) -> Receipt:
+             tags: dict[str, str] | None = None, words: Sequence[str] = (), **more: Any) -> Receipt:
     """Pairs of their own and a campaign on them, published."""
-    pairs(warehouse, name, prompts, task, condition, tags)
+    pairs(warehouse, name, prompts, task, condition, tags, words)
     return again(warehouse, name, task, **more)
 
 

@@ -19,7 +19,10 @@ PREVIOUS = "[data-testid='prev-task']"
 # A rater is shown a pair once, and prompts of a campaign differ: another prompt is another task.
 _READY = """old => { const prompt = document.querySelector('.rd-prompt');
     return prompt && prompt.innerText && prompt.innerText !== old
-        && document.querySelectorAll('.rd-card img[src], .rd-card canvas').length >= 2 }"""
+        && document.querySelectorAll('.rd-card img[src], .rd-card canvas').length >= 2
+        && document.querySelector("[data-testid^='bottombar-s'], [data-testid^='bottombar-u']") }"""
+_TICKED = "n => document.querySelectorAll('.rd input:checked').length >= n"
+_TICKED = "n => document.querySelectorAll('.rd input:checked').length >= n"
 _NEXT = f"old => !document.querySelector('.rd-prompt') || ({_READY})(old)"
 _ANSWER = re.compile(r"/api/(?:tasks/(\d+)/annotations|annotations/(\d+))/?\?")
 
@@ -33,6 +36,7 @@ class Desk:
         # A machine that is busy with other things may take long to show a page.
         self.page.set_default_timeout(240_000)
         self.refused: list[str] = []
+        self.before = ""
         self.size = SIZES[0]
         self.page.on("response", lambda said: self.refused.append(said.url) if said.status >= 400 else None)
         self.page.goto(studio.links[name])
@@ -43,8 +47,12 @@ class Desk:
         self.size = size
         self.page.set_viewport_size({"width": size[0], "height": size[1]})
         self.page.goto(f"{self.home}/projects/{project}/data/?labeling=1", wait_until="commit")
-        self.page.wait_for_selector(".rd-question")
-        self.page.wait_for_function(_READY, arg="")
+        self.before = ""
+        self.ready()
+
+    def ready(self) -> None:
+        """Waits until a task is on the page that has not been sent."""
+        self.page.wait_for_function(_READY, arg=self.before)
 
     @property
     def shown(self) -> str:
@@ -53,12 +61,23 @@ class Desk:
 
     def press(self, keys: str) -> None:
         """Hotkeys of answers, each of which must tick its button."""
+        from playwright.sync_api import TimeoutError as TooLong
+
+        self.ready()
         for count, key in enumerate(keys, start=1):
-            self.page.keyboard.press(key)
-            self.page.wait_for_function("n => document.querySelectorAll('.rd input:checked').length >= n", arg=count)
+            for _ in range(8):
+                # A page that has just been drawn may not listen yet.
+                self.page.keyboard.press(key)
+                try:
+                    self.page.wait_for_function(_TICKED, arg=count, timeout=8_000)
+                    break
+                except TooLong:
+                    continue
+            assert self.page.evaluate(_TICKED, count), f"the key {key!r} ticks nothing"
 
     def click(self, *answers: tuple[int, str]) -> None:
         """Buttons by number of the question and title, with the mouse."""
+        self.ready()
         for question, title in answers:
             self.page.locator(".rd-question").nth(question).locator(f".lsf-choice__item:has-text('{title}')").click()
 
@@ -71,6 +90,7 @@ class Desk:
         return self._sent(lambda: self.page.locator(SUBMIT).first.click())
 
     def _sent(self, act: Any) -> int:
+        self.ready()
         before = self.shown
         with self.page.expect_response(lambda said: said.request.method in ("POST", "PATCH")
                                        and "/drafts" not in said.url and _ANSWER.search(f"{said.url}?")) as caught:
@@ -79,15 +99,15 @@ class Desk:
         assert answer.status in (200, 201), answer.text()
         found = _ANSWER.search(f"{answer.url}?")
         assert found is not None
-        if answer.request.method == "POST":
-            self.page.wait_for_function(_NEXT, arg=before)
+        self.before = before
         return int(found.group(1) or found.group(2))
 
     def back(self) -> None:
         """To the task before, which was answered."""
-        before = self.shown
+        self.ready()
+        self.before = self.shown
         self.page.locator(PREVIOUS).click()
-        self.page.wait_for_function(_READY, arg=before)
+        self.ready()
 
     def shoot(self, name: str) -> None:
         """A screenshot, with everything in view and nothing to scroll."""

@@ -8,7 +8,7 @@ from annotation import tasks
 from annotation.guideline import guideline
 from annotation.label_studio.sync import sync, totals
 from simulation.annotators import SimulatedAnnotators
-from tests.annotation.label_studio.campaigns import DIMENSIONS, Person, campaign, numbers, result
+from tests.annotation.label_studio.campaigns import DIMENSIONS, PICTURES, Person, campaign, numbers, result
 from tests.annotation.label_studio.conftest import NAMES, Studio
 from warehouse import open_warehouse
 from warehouse.records import annotator_row, generator_row
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.label_studio
 def test_simulated_annotators_vote_through_the_real_server(studio: Studio) -> None:
     generator = generator_row("secret-model-x simulated", "test", "1")["generator_id"]
     with open_warehouse(str(studio.root)) as warehouse:
-        published = campaign(warehouse, "simulated", prompts=3)
+        published = campaign(warehouse, "simulated", prompts=3, words=[spec.text() for spec in PICTURES[:3]])
         views = {view.pair_id: view for view in tasks.pair_views(warehouse, "t2i", generator, "")[0]}
         campaign_id = published.outputs["campaign_id"]
         rows = warehouse.rows("SELECT * FROM annotation_tasks WHERE campaign_id = ?", [campaign_id])
