@@ -30,7 +30,7 @@ from benchmarks._reporting import Row, arguments, finish  # noqa: E402
 from rm.context import Example, Frames, pairwise  # noqa: E402
 from rm.families import load_family  # noqa: E402
 from rm.forms import find_form  # noqa: E402
-from rm.losses import totals, training_loss  # noqa: E402
+from rm.losses import Totals, Weights, totals, training_loss  # noqa: E402
 from rm.model_folder import ModelCard  # noqa: E402
 from rm.reward_model import RewardModel  # noqa: E402
 from simulation import vlm  # noqa: E402
@@ -154,9 +154,9 @@ def training(size: Size, device: str, peak: float, rounds: int) -> list[Row]:
 
     def forward_backward() -> None:
         with torch.autocast(device, torch.bfloat16):
-            over = totals(batch)
-            loss = training_loss(family, model, form, batch, 0.0, type(over)(*(v.to(device) for v in
-                                                                               (over.weight, over.tokens))))
+            own = totals(batch)
+            over = Totals(own.weight.to(device), own.tokens.to(device))
+            loss = training_loss(family, model, form, batch, Weights(), over)
         loss.backward()
 
     counted = flops(forward_backward)
