@@ -29,6 +29,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from annotation.backend import Pulled  # noqa: E402
 from annotation.label_studio import projects, state  # noqa: E402
 from annotation.label_studio.backend import LabelStudio  # noqa: E402
 from annotation.label_studio.client import StudioClient  # noqa: E402
@@ -103,19 +104,19 @@ def published(warehouse: Warehouse, name: str, pairs: int, votes: int, pid: int)
 
 @contextmanager
 def answered(rater: int) -> Iterator[None]:
-    """While this holds, tasks are imported with an answer of a rater (a number of the server)."""
-    plain = projects.item
+    """While this holds, tasks are imported with an answer of a rater (a number of the server), and left to a sync."""
+    plain, pull = projects.item, LabelStudio.pull
 
     def with_answer(ref: str, data: Any) -> dict[str, Any]:
         answer = ("left", "right", "tie", "both_bad")[int(ref[:2], 16) % 4]
         said = {"result": chosen(answer), "completed_by": rater, "lead_time": 3.0}
         return {**plain(ref, data), "annotations": [said]}
 
-    projects.item = with_answer
+    projects.item, LabelStudio.pull = with_answer, lambda self, since: Pulled((), since)
     try:
         yield
     finally:
-        projects.item = plain
+        projects.item, LabelStudio.pull = plain, pull
 
 
 def synced(root: Path, name: str, pid: int) -> tuple[Cost, dict[str, Any]]:
