@@ -38,7 +38,7 @@ def _vision_language(folder: Path) -> dict[str, float]:
             part = asked[start:start + _BATCH]
             with torch.no_grad():
                 yes = family.verdict.log_odds(family.verdict_logits(model, family.encode(part)))
-            right += [(float(value) > 0) == example.answer.startswith("yes")
+            right += [(float(value) > 0) == str(example.answer).startswith("yes")
                       for value, example in zip(yes, part, strict=True)]
         found[name] = round(float(np.mean(right)), 3)
     return found | {"questions": _QUESTIONS}
