@@ -162,9 +162,10 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fifteen seconds instead of a minute, no table")
     parser.add_argument("--json", type=Path, help="write the rows to this file")
     parser.add_argument("--seed", type=int, default=0, help="who is killed when")
+    parser.add_argument("--kills", type=int, default=0, help="kills by commits, not by the clock (a busy machine)")
     parser.add_argument("--url", default="", help="a warehouse (default: a new folder)")
     args = parser.parse_args()
-    plan = Plan(seconds=15.0 if args.quick else 60.0, seed=args.seed)
+    plan = Plan(seconds=15.0 if args.quick else 60.0, seed=args.seed, kills=args.kills)
     with tempfile.TemporaryDirectory() as folder:
         logs = [Path(folder) / side for side in ("alone", "together")]
         for log in logs:
