@@ -1,7 +1,8 @@
 """The votes that a consensus is made of, read at one snapshot as columns.
 
-A consensus over a million of them peaks below 1.5 GB (benchmarks/results/consensus.md). Ordinary votes come by dimension. The answers to a repeated question are kept apart: they say how steady a rater is
-and do not count twice. What is read has a digest, so that the same votes are merged once.
+A consensus over a million of them peaks below 1.5 GB (benchmarks/results/consensus.md). Ordinary votes come by
+dimension. The answers to a repeated question are kept apart: they say how steady a rater is and do not count twice.
+What is read has a digest, so that the same votes are merged once.
 """
 
 from __future__ import annotations
