@@ -103,7 +103,8 @@ def questions(folder: Path, votes: int, pairs: int, part: int, limit_s: float) -
         try:
             said = _ask(sys.executable, "benchmarks._scale", *arguments, limit_s=limit_s)
         except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
-            listed.append(Row(f"{title}, {size}: gave up", limit_s, None, min(0.99, seconds / limit_s), "s", 1.0, False))
+            ratio = min(0.99, seconds / limit_s)
+            listed.append(Row(f"{title}, {size}: gave up", limit_s, None, ratio, "s", 1.0, False))
             notes.append(f"- {title}: gave up, {type(error).__name__}")
             continue
         listed.append(_limit(f"{title}, {size}", said["wall_s"], seconds, "s"))
