@@ -81,13 +81,24 @@ LINKS: tuple[tuple[str, str, str, str], ...] = (
     ("generator", "parent_id", "generator", "generator_id"),
 )
 # The votes that a consensus read: those of its campaigns and sources, without the raters that it left out. Other
-# campaigns may have asked about the same pairs.
+# campaigns may have asked about the same pairs. Each side is cut down to the keys first: it may have millions of rows.
 _READ_VOTES = """(
-SELECT p.preference_id, v.vote_id FROM preferences p JOIN consensus_runs c USING (consensus_id)
-JOIN votes v USING (pair_id, dimension) LEFT JOIN annotation_tasks a ON a.task_id = v.task_id
+WITH p AS MATERIALIZED (SELECT * FROM preferences WHERE {preferences}),
+v AS MATERIALIZED (SELECT * FROM votes WHERE {votes})
+SELECT p.preference_id, v.vote_id FROM p JOIN consensus_runs c USING (consensus_id)
+JOIN v USING (pair_id, dimension) LEFT JOIN annotation_tasks a ON a.task_id = v.task_id
 WHERE (contains(c.params_json, '"' || a.campaign_id || '"') OR contains(c.params_json, '"' || v.source || '"'))
 AND json_extract_string(c.raters_json, '$."' || v.annotator_id || '".excluded') = 'false')"""
-_RELATIONS = {("preference", "vote"): _READ_VOTES}
+_OF_PREFERENCES = {"preferences": "preference_id IN (SELECT unnest($1::VARCHAR[]))",
+                   "votes": "(pair_id, dimension) IN (SELECT (pair_id, dimension) FROM p)"}
+_OF_VOTES = {"votes": "vote_id IN (SELECT unnest($1::VARCHAR[]))",
+             "preferences": "(pair_id, dimension) IN (SELECT (pair_id, dimension) FROM votes "
+                            "WHERE vote_id IN (SELECT unnest($1::VARCHAR[])))"}
+# (made, source, key asked with): rows that pair the keys of both.
+_RELATIONS = {
+    ("preference", "vote", "preference_id"): _READ_VOTES.format(**_OF_PREFERENCES),
+    ("preference", "vote", "vote_id"): _READ_VOTES.format(**_OF_VOTES),
+}
 _LONGEST_FACT = 300
 _Key = tuple[str, str]
 _Values = tuple[str, ...]
@@ -204,7 +215,7 @@ class _Graph:
                 for values in {value: None for row in self.records[key].rows for value in _values(row, have)}:
                     owners[values].append(key)
             if owners:
-                relation = _RELATIONS.get((made, source), "")
+                relation = _RELATIONS.get((made, source, have), "")
                 found = _linked(self.warehouse, list(owners), there, want, self.limit, relation, have)
                 met |= self._join(owners, there, found)
         return met
