@@ -173,14 +173,15 @@ class Gateway:
             return HTMLResponse(page, answer.status_code)
         return answer
 
-    async def _look(self, needed: bool) -> None:
-        """Refresh the queues where that is needed and was not done just now."""
+    async def _look(self, needed: bool, published: int = 0) -> None:
+        """Refresh the queues where that is needed and was not done just now, or where a project is not known yet."""
         async with self._looking:
-            if needed and self.desk.stale():
+            unknown = published and published not in self.desk.queues
+            if unknown or (needed and self.desk.stale()):
                 self.desk.take(await asyncio.to_thread(self.desk.look))
 
     async def _next(self, session: Session, project: int) -> Response:
-        await self._look(project not in self.desk.queues)
+        await self._look(False, published=project)
         queue = self.desk.queues.get(project)
         number = queue.next(session.number, time.monotonic()) if queue else None
         if queue and number is None:

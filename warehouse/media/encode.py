@@ -10,6 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+# A constant quantizer: x264's rate control counts in floats, and some runs gave other bytes for the same frames.
+_EXACT = "rc-lookahead=0:mbtree=0:scenecut=0"
+
 
 def encode_png(pixels: NDArray[np.uint8]) -> bytes:
     """PNG of uint8 [H, W, 3]."""
@@ -25,7 +28,7 @@ def encode_mp4(frames: NDArray[np.uint8], fps: float, zoom: int = 1) -> bytes:
     with av.open(buffer, "w", format="mp4", options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1000))
         stream.width, stream.height, stream.pix_fmt = enlarged.shape[2], enlarged.shape[1], "yuv420p"
-        stream.options = {"crf": "10", "preset": "veryfast", "threads": "1", "flags": "+bitexact"}
+        stream.options = {"qp": "12", "preset": "veryfast", "threads": "1", "flags": "+bitexact", "x264-params": _EXACT}
         for pixels in enlarged:
             for packet in stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")):
                 container.mux(packet)
