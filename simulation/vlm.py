@@ -65,7 +65,7 @@ def build(size: str) -> Any:
     config = Qwen3VLConfig(
         text_config={"vocab_size": len(words), "hidden_size": s["width"], "intermediate_size": 3 * s["width"],
                      "num_hidden_layers": s["layers"], "num_attention_heads": s["heads"],
-                     "num_key_value_heads": s["heads"], "head_dim": head, "max_position_embeddings": 1024,
+                     "num_key_value_heads": s["heads"], "head_dim": head, "max_position_embeddings": 4096,
                      "initializer_range": INITIAL_SCALE,
                      "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0,
                                          "mrope_section": _sections(head), "mrope_interleaved": True}},
