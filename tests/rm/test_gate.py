@@ -121,17 +121,18 @@ def test_clip_keys_are_for_clips() -> None:
 
 def test_lessons_cure_what_the_gate_finds(trained: tuple[Place, str]) -> None:
     place, model_id = trained
-    config = train.TrainConfig(name="taught", base=model_id, dataset="bright", version=1, steps=60, batch_pairs=8,
-                               learning_rate=2e-3, warmup_steps=5, validate_every=20, patience=0, negatives=1.0)
+    config = train.TrainConfig(name="taught", base=model_id, dataset="bright", version=1, steps=90, batch_pairs=8,
+                               learning_rate=2e-3, warmup_steps=5, validate_every=30, patience=0, negatives=1.0)
     taught = str(train.run(config, place.warehouse).outputs["model_id"])
     worst = []
     for subject in (model_id, taught):
         found = gate.run(gate.GateConfig(model_id=subject, dataset="bright", version=1, split="train", pairs=24),
                          place.warehouse)
+        # These voters like bright pictures: white, and quarters as bright as before, are no nonsense to them.
         rows = place.warehouse.rows("SELECT avg(value) AS v FROM attack_results WHERE attack = 'false_yes' "
-                                    "AND run_id = ?", [found.run_id])
+                                    "AND run_id = ? AND list_contains(?, key)", [found.run_id, sorted(ATTACKS.keys() - {"white", "shuffled_quarters"})])
         worst.append(rows[0]["v"])
-    assert worst[1] < worst[0] - 0.1
+    assert worst[1] < worst[0] / 2
 
 
 @pytest.mark.parametrize("attack", sorted(ATTACKS | LESSONS | CLIP_ATTACKS | CLIP_LESSONS))

@@ -59,7 +59,7 @@ def test_one_bad_item_spoils_no_other(client: TestClient) -> None:
         (item(1, 2, candidate={"url": "http://example.org/a.png"}), "ConfigError", "fetches no URLs"),
         (item(1, 2, candidate={"base64": png(1), "url": "http://example.org/"}), "InvalidInputError", "one of"),
         (item(1, 2, dimension="taste"), "ConfigError", "no instruction for t2i/taste"),
-        (item(1, 2, prompt="red " * 4000), "InvalidInputError", "tokens"),
+        (item(1, 2, prompt="red " * 9_000), "InvalidInputError", "tokens"),
         (item(1, 2, prompt=""), "InvalidInputError", "needs its prompt"),
         ("nonsense", "InvalidInputError", ""), (None, "InvalidInputError", "")]
     items = [item(1, 2), *(each for each, _, _ in bad), item(3, 2)]
