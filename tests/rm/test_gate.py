@@ -130,7 +130,8 @@ def test_lessons_cure_what_the_gate_finds(trained: tuple[Place, str]) -> None:
                          place.warehouse)
         # These voters like bright pictures: white, and quarters as bright as before, are no nonsense to them.
         rows = place.warehouse.rows("SELECT avg(value) AS v FROM attack_results WHERE attack = 'false_yes' "
-                                    "AND run_id = ? AND list_contains(?, key)", [found.run_id, sorted(ATTACKS.keys() - {"white", "shuffled_quarters"})])
+                                    "AND run_id = ? AND list_contains(?, key)",
+                                    [found.run_id, sorted(ATTACKS.keys() - {"white", "shuffled_quarters"})])
         worst.append(rows[0]["v"])
     assert worst[1] < worst[0] / 2
 
