@@ -26,7 +26,7 @@ from warehouse.stage import Receipt, Recorder, StageConfig, run_stage
 LAYER = "verdict+picture"
 QUESTION = "prompt : {prompt} . image 1 {image_1} is image 1 good ?"
 _CHUNK = 256
-_TODO = """
+_WITHOUT_FEATURES = """
 SELECT c.candidate_id, c.media_id, p.text AS prompt FROM candidates c JOIN prompts p USING (prompt_id)
 WHERE c.task = ? AND (? = '' OR c.source = ?) AND c.media_id IS NOT NULL AND NOT EXISTS (
     SELECT 1 FROM embeddings e WHERE e.candidate_id = c.candidate_id AND e.model_id = ? AND e.layer = ?)
@@ -80,7 +80,7 @@ def _standard(values: torch.Tensor) -> torch.Tensor:
 def _todo(warehouse: Warehouse, config: FeatureConfig, key: str) -> Iterator[list[Row]]:
     """Candidates without a vector, chunk by chunk; each chunk is stored before the next is asked for."""
     params = [config.task, config.source, config.source, key, LAYER, _CHUNK]
-    while rows := warehouse.rows(_TODO, params):
+    while rows := warehouse.rows(_WITHOUT_FEATURES, params):
         yield rows
 
 
