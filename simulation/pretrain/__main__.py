@@ -27,7 +27,7 @@ def main(
         recipe = MODELS[model]()
         trained, card = train(recipe, state, log=lambda line: print(line, flush=True))
         save(model, trained)
-        write_card(model, card | {"device": "cpu, 1 thread, float32", "trace": trace(recipe),
+        write_card(model, card | {"trace": trace(recipe),
                                   "command": f"python -m simulation.pretrain {model}"})
     write_card(model, {"metrics": measure(model, WEIGHTS / model)})
     print(WEIGHTS / model)

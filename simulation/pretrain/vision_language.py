@@ -18,6 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
 
 from rm.context import Example, Frames, fill
 from rm.families import load_family
@@ -140,7 +143,23 @@ def base_sampler(clips: bool) -> Sampler:
     return sample
 
 
-def recipe(size: str, steps: int, learning_rate: float) -> Recipe:
+def _float_attention(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, *args: Any, **kwargs: Any
+                     ) -> Any:
+    """Attention in float32 whatever autocast says: on a CPU its backward pass takes four times as long in bfloat16."""
+    with torch.autocast("cpu", enabled=False):
+        return sdpa_attention_forward(module, query.float(), key.float(), value.float(), *args, **kwargs)
+
+
+def _build_half(size: str) -> Any:
+    """A fresh model for training under autocast."""
+    AttentionInterface.register("sdpa_float32", _float_attention)
+    AttentionMaskInterface.register("sdpa_float32", sdpa_mask)
+    model = vlm.build(size)
+    model.set_attn_implementation("sdpa_float32")
+    return model
+
+
+def recipe(size: str, steps: int, learning_rate: float, half: bool = False) -> Recipe:
     """Recipe of one size: WORD_STEPS steps of words, SINGLE_SHARE of the rest with one picture, then with two."""
     with TemporaryDirectory() as folder:
         vlm.write_tokenizer(Path(folder))
@@ -164,4 +183,5 @@ def recipe(size: str, steps: int, learning_rate: float) -> Recipe:
     def loss(model: nn.Module, step: int) -> Tensor:
         return answer_loss(family, model, family.encode(draw(step)))
 
-    return Recipe(f"vlm_{size}", seed, steps, learning_rate, 200, lambda: vlm.build(size), loss, average=0.995)
+    build = _build_half if half else vlm.build
+    return Recipe(f"vlm_{size}", seed, steps, learning_rate, 200, lambda: build(size), loss, average=0.995, half=half)
