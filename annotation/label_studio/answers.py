@@ -45,14 +45,35 @@ class Fault:
     detail: str
 
 
+@dataclass(frozen=True)
+class Stored:
+    """What the warehouse has of a page of tasks: rows of annotation_tasks by task id, and all votes on them."""
+
+    tasks: Mapping[str, Row] = field(default_factory=dict)
+    votes: Sequence[Row] = ()
+
+    def standing(self) -> dict[str, list[Row]]:
+        """The votes that count now, by task id."""
+        found: dict[str, list[Row]] = {}
+        for vote in self.votes:
+            if not vote["deleted"]:
+                found.setdefault(vote["task_id"], []).append(vote)
+        return found
+
+
 @dataclass
 class Heard:
-    """Everything that a poll heard, in the server's order."""
+    """What one page of a poll said, in the server's order, and `stored`: what was known of its tasks before.
 
+    `edited` and `gone` are projects that are not as they were published, and `cursor` where to go on after this page.
+    """
+
+    stored: Stored = Stored()
     votes: list[ShownVote] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     edited: list[int] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
     cursor: str = ""
 
 
@@ -66,15 +87,13 @@ def stamp(time: datetime) -> str:
     return f"{time.isoformat(timespec='microseconds')}Z"
 
 
-def hear(tasks: Iterable[Mapping[str, Any]], known: Mapping[str, Row], stored: Mapping[str, Sequence[Row]],
-         controls: Controls, people: Mapping[int, str], heard: Heard) -> None:
-    """Add what server tasks (with annotations) say to `heard`.
-
-    `known` are annotation_tasks rows and `stored` the votes that count now, both by task id; `people` names users.
-    """
+def hear(tasks: Iterable[Mapping[str, Any]], stored: Stored, controls: Controls, people: Mapping[int, str],
+         heard: Heard) -> None:
+    """Add what server tasks (with annotations) say to `heard`; `people` names users."""
+    standing_votes = stored.standing()
     asks_regions = any(name.startswith(BRUSH) for name in controls)
     for task in tasks:
-        row = known.get(str(task["data"].get("ref", "")))
+        row = stored.tasks.get(str(task["data"].get("ref", "")))
         annotations = sorted(task.get("annotations") or [], key=lambda item: (item["updated_at"], item["id"]))
         if row is None:
             heard.faults += [_fault(item, task, "unknown_task") for item in annotations]
@@ -87,7 +106,7 @@ def hear(tasks: Iterable[Mapping[str, Any]], known: Mapping[str, Row], stored: M
                 heard.faults.append(_fault(item, task, answer.fault or "no_annotator"))
             else:
                 latest[rater] = (item, answer)
-        before = stored.get(row["task_id"], ())
+        before = standing_votes.get(row["task_id"], ())
         for rater, (item, answer) in latest.items():
             _tell(row, rater, item, answer, before, asks_regions, heard)
         standing = {rater for rater, (_, answer) in latest.items() if answer.labels}

@@ -9,29 +9,31 @@ hold whatever port it gets.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cached_property
+from typing import Any, Literal
 
 from annotation.backend import Pulled, Task
 from annotation.gateway.signing import MediaSigner, own_secret
 from annotation.label_studio import labels, projects, state
-from annotation.label_studio.answers import RATER_KIND, Heard, hear, moment, stamp
+from annotation.label_studio.answers import RATER_KIND, Heard, Stored, hear, moment, stamp
 from annotation.label_studio.client import StudioClient
 from warehouse import Warehouse
-from warehouse.errors import ConfigError
+from warehouse.errors import ConfigError, NotFoundError
 from warehouse.hashing import content_id
 from warehouse.records import Row
 
 PLUGIN = "annotation.label_studio.backend:LabelStudio"
+Wanted = Literal["changed", "answered", "all"]
 _OVERLAP = timedelta(minutes=1)
 _PAST = _OVERLAP + timedelta(seconds=1)
 _CAMPAIGNS = "SELECT campaign_id, name, task FROM campaigns WHERE name = ? AND backend = ? ORDER BY created_at DESC"
-_KNOWN = "SELECT task_id, pair_id, left_side, backend_ref FROM annotation_tasks WHERE backend_ref LIKE ?"
-_STORED = """
-SELECT v.task_id, v.annotator_id, v.dimension, v.label, v.seconds, v.created_at, v.updated_at
-FROM votes v JOIN annotation_tasks t USING (task_id) WHERE NOT coalesce(v.deleted, false) AND t.backend_ref LIKE ?
+_TASKS = "SELECT * FROM annotation_tasks WHERE task_id IN (SELECT unnest(?::VARCHAR[])) AND backend_ref LIKE ?"
+_VOTES = "SELECT * FROM votes WHERE task_id IN (SELECT unnest(?::VARCHAR[]))"
+_NUMBERS = """
+SELECT split_part(backend_ref, ':', 2)::BIGINT AS number FROM annotation_tasks WHERE backend_ref LIKE ? ORDER BY number
 """
 _PROJECTS = """
 SELECT DISTINCT split_part(backend_ref, ':', 1) AS project, split_part(backend_ref, ':', 3) AS label_config_id
@@ -73,27 +75,28 @@ class LabelStudio:
         return [references[task.task_id] for task in tasks]
 
     def pull(self, since: str) -> Pulled:
-        """Votes since a cursor, which stays: flags, skips and faults are left for `changes`, which hears all again."""
-        return Pulled(tuple(self.changes(since).votes), since)
+        """Votes since a cursor, which stays: all but votes is left for the sync, which hears these again too."""
+        return Pulled(tuple(vote for heard in self.changes(since, "answered") for vote in heard.votes), since)
 
-    def changes(self, since: str, full: bool = False) -> Heard:
-        """Everything that changed since a cursor, or with `full` all published tasks, by Label Studio's own export.
+    def changes(self, since: str, which: Wanted = "changed") -> Iterator[Heard]:
+        """Everything that changed since a cursor, or all published tasks, by Label Studio's own export.
 
-        `edited` names projects whose label config is no more the published one. Raises NotFoundError for a project
-        that was deleted; its votes stay.
+        It comes a page at a time, compared with what is stored as the page comes, each with the cursor that holds once
+        the page was taken in. `edited` names projects whose label config is no more the published one, `gone` those
+        that were deleted on the server; their votes stay.
         """
         marks: dict[str, str] = json.loads(since) if since else {}
-        heard, published = Heard(), self.published()
+        published = self.published()
         people = self._people() if published else {}
         for project, xml in published.items():
             start = marks.get(str(project), "")
-            if projects.config_of(self.client, project) != xml:
-                heard.edited.append(project)
-            begin = stamp(moment(start) - _OVERLAP) if start else ""
-            last = self._hear(project, xml, people, None if full else begin, heard)
-            marks[str(project)] = max(self._mark(last), start)
-        heard.cursor = json.dumps(marks, sort_keys=True)
-        return heard
+            try:
+                for heard, mark in self._hear(project, xml, people, start, which):
+                    marks[str(project)] = max(mark, start)
+                    heard.cursor = json.dumps(marks, sort_keys=True)
+                    yield heard
+            except NotFoundError as error:
+                yield Heard(cursor=json.dumps(marks, sort_keys=True), gone=[error.message])
 
     def published(self) -> dict[int, str]:
         """The XML under which each project of this campaign was published, by project number."""
@@ -120,20 +123,34 @@ class LabelStudio:
         now = said.astimezone(UTC).replace(tzinfo=None)
         return stamp(max(min(now, moment(last) + _PAST), moment(last)))
 
-    def _hear(self, project: int, xml: str, people: dict[int, str], begin: str | None, heard: Heard) -> str:
-        """Adds one project's changes since a time, or for None all there is; the time of the last one."""
-        known = {row["task_id"]: row for row in self._warehouse.rows(_KNOWN, [f"{project}:%"])}
-        stored: dict[str, list[Row]] = {}
-        for row in self._warehouse.rows(_STORED, [f"{project}:%"]):
-            stored.setdefault(row["task_id"], []).append(row)
-        if begin is None:
-            numbers = sorted(int(row["backend_ref"].split(":")[1]) for row in known.values())
-            changed = projects.exported(self.client, project, numbers)
-        else:
-            changed = projects.tasks_of(self.client, project, "all", begin)
-        latest = {task["id"]: task for task in changed}
-        hear(latest.values(), known, stored, labels.allowed(xml), people, heard)
-        return max((task["updated_at"] for task in latest.values()), default="")
+    def _hear(self, project: int, xml: str, people: dict[int, str], start: str,
+              which: Wanted) -> Iterator[tuple[Heard, str]]:
+        """A project's changes page by page, each with the time before which all was heard, and an empty page last.
+
+        Pages of a poll come in the order of time; of an export that is only known at its end.
+        """
+        edited = [project] if projects.config_of(self.client, project) != xml else []
+        controls, last = labels.allowed(xml), ""
+        for page in self._pages(project, start, which):
+            tasks = {task["id"]: task for task in page}
+            heard = Heard(stored=self._stored(project, tasks.values()))
+            hear(tasks.values(), heard.stored, controls, people, heard)
+            last = max([last, *(task["updated_at"] for task in tasks.values())])
+            yield heard, start if which == "all" else last
+        yield Heard(edited=edited), self._mark(last)
+
+    def _pages(self, project: int, start: str, which: Wanted) -> Iterator[projects.Page]:
+        if which == "all":
+            numbers = [row["number"] for row in self._warehouse.rows(_NUMBERS, [f"{project}:%"])]
+            return projects.exported(self.client, project, numbers)
+        begin = stamp(moment(start) - _OVERLAP) if start else ""
+        return projects.pages_of(self.client, project, "all", begin, answered=which == "answered")
+
+    def _stored(self, project: int, tasks: Iterable[Mapping[str, Any]]) -> Stored:
+        """What the warehouse has of these tasks of the server."""
+        refs = [str(task["data"].get("ref", "")) for task in tasks]
+        known = {row["task_id"]: row for row in self._warehouse.rows(_TASKS, [refs, f"{project}:%"])}
+        return Stored(known, self._warehouse.rows(_VOTES, [list(known)]))
 
     def _people(self) -> dict[int, str]:
         return {user["id"]: user["email"] for user in self.client.get("/api/users/")}

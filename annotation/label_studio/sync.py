@@ -1,16 +1,17 @@
 """Stage `sync`: what people said in Label Studio becomes votes, flags and rejects of the warehouse.
 
-One sync at a time (a file lock), so that an older answer never overwrites a newer one. A poll is compared with what is
-stored: where nothing is new, no stage runs. The cursor moves last, so a sync that is killed anywhere hears the rest
-again; deleted projects, and label configs that were edited by hand, are told of after all others were heard, and their
-votes stay. `full` is the nightly reconciliation: it asks for an export instead of changes.
+One sync at a time (a file lock), so that an older answer never overwrites a newer one. A poll comes in pages, and
+memory holds one: each is compared with what is stored, and where something is new, a stage runs and leaves a receipt.
+The cursor moves after each page, so a sync that is killed anywhere hears the rest again; deleted projects, and label
+configs that were edited by hand, are told of after all others were heard, and their votes stay. `full` is the nightly
+reconciliation: it asks for an export instead of changes.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple
 from datetime import UTC, datetime
@@ -34,18 +35,16 @@ _CAMPAIGNS = """
 SELECT campaign_id, name, guideline_version, dimensions_json, config_json FROM campaigns
 WHERE backend = ? AND (? = '' OR name = ?) ORDER BY created_at, campaign_id
 """
-_TASKS = "SELECT * FROM annotation_tasks WHERE campaign_id = ?"
-_VOTES = """
-SELECT v.vote_id, v.label, v.updated_at, v.deleted, v.rationale_id FROM votes v
-JOIN annotation_tasks t USING (task_id) WHERE t.campaign_id = ?
-"""
 _ANSWERED = """
-SELECT task_id, count(DISTINCT dimension) AS answered FROM votes WHERE NOT coalesce(deleted, false)
-AND task_id IN (SELECT task_id FROM annotation_tasks WHERE campaign_id = ?) GROUP BY task_id
+SELECT task_id, count(DISTINCT dimension) AS answered FROM votes
+WHERE NOT coalesce(deleted, false) AND task_id IN (SELECT unnest(?::VARCHAR[])) GROUP BY task_id
 """
-
-
-_EVENTS = "SELECT event_id FROM events WHERE kind IN ('skip', 'flag', 'regions')"
+_REJECTS = """
+SELECT location, detail FROM rejects
+WHERE stage = 'sync' AND source = ? AND location IN (SELECT unnest(?::VARCHAR[]))
+"""
+_EVENTS = "SELECT event_id FROM events WHERE event_id IN (SELECT unnest(?::VARCHAR[]))"
+_COMPARED = ("label", "updated_at", "deleted", "rationale_id")
 
 
 class SyncConfig(StageConfig):
@@ -58,9 +57,9 @@ class SyncConfig(StageConfig):
 def sync(warehouse: Warehouse, campaign: str = "", full: bool = False) -> list[Receipt]:
     """Take in what is new in all Label Studio campaigns, or those of one name; `full` reads everything there is.
 
-    One receipt for each campaign that had something new. Raises NotFoundError where no campaign has this name or a
-    project was deleted on the server, ConflictError where a label config was edited by hand, both after all votes were
-    taken in; BackendError where another sync does not end.
+    One receipt for each page that had something new. Raises NotFoundError where no campaign has this name or a project
+    was deleted on the server, ConflictError where a label config was edited by hand, both after all votes were taken
+    in; BackendError where another sync does not end.
     """
     rows = warehouse.rows(_CAMPAIGNS, [PLUGIN, campaign, campaign])
     if not rows and campaign:
@@ -91,7 +90,8 @@ def totals(receipts: Sequence[Receipt]) -> dict[str, Any]:
         counts.update(receipt.counts)
         reasons.update(receipt.rejected)
     names = ("read", "votes", "deleted", "skips", "flags", "regions", "rationales")
-    return {"changed": any(receipt.changed for receipt in receipts), "campaigns": len(receipts),
+    campaigns = {receipt.outputs["campaign"] for receipt in receipts}
+    return {"changed": any(receipt.changed for receipt in receipts), "campaigns": len(campaigns),
             **{name: counts[name] for name in names}, "rejects": reasons.total(), "rejects_by_reason": dict(reasons),
             "over_limit": any(receipt.over_limit for receipt in receipts)}
 
@@ -101,13 +101,14 @@ def _all(warehouse: Warehouse, rows: Sequence[Row], full: bool) -> list[Receipt]
     gone: list[str] = []
     edited: list[str] = []
     for row in rows:
-        try:
-            receipt = _one(warehouse, row, full, edited)
-        except NotFoundError as error:
-            gone.append(f"{row['name']}: {error.message}")
-            continue
-        if receipt is not None:
-            receipts.append(receipt)
+        backend = LabelStudio(warehouse, **json.loads(row["config_json"])["backend_options"])
+        backend.campaign = row
+        since = _cursor(warehouse, row)
+        for heard in backend.changes(since, "all" if full else "changed"):
+            receipts += _take_in(warehouse, row, heard, since)
+            since = heard.cursor
+            edited += [f"{row['name']}: project {project}" for project in heard.edited]
+            gone += [f"{row['name']}: {message}" for message in heard.gone]
     if gone:
         raise NotFoundError(f"projects are gone from Label Studio ({'; '.join(gone)}); votes taken in before stay",
                             hint="restore the project from Label Studio's own backup, or publish another campaign")
@@ -118,53 +119,53 @@ def _all(warehouse: Warehouse, rows: Sequence[Row], full: bool) -> list[Receipt]
     return receipts
 
 
-def _one(warehouse: Warehouse, row: Row, full: bool, edited: list[str]) -> Receipt | None:
-    """One campaign: hear, compare, write, move the cursor; adds projects that were edited by hand to `edited`."""
-    backend = LabelStudio(warehouse, **json.loads(row["config_json"])["backend_options"])
-    backend.campaign = row
-    name = f"votes:{row['campaign_id']}"
-    mark = warehouse.rows("SELECT value FROM watermarks WHERE name = ?", [name])
-    since = mark[0]["value"] if mark else ""
-    heard = backend.changes(since, full)
-    edited += [f"{row['name']}: project {project}" for project in heard.edited]
-    published = _published(warehouse, row)
-    fresh = _fresh(warehouse, row, published, heard)
-    receipt = None
-    if fresh.votes or fresh.notes or fresh.faults:
-        receipt = _store(warehouse, row, published, fresh)
-    if heard.cursor != since:
-        moved = {"name": name, "value": heard.cursor, "updated_at": datetime.now(UTC).replace(tzinfo=None)}
-        warehouse.merge("watermarks", [moved], run_id=receipt.run_id if receipt else "")
-    return receipt
+def _cursor(warehouse: Warehouse, row: Row) -> str:
+    mark = warehouse.rows("SELECT value FROM watermarks WHERE name = ?", [f"votes:{row['campaign_id']}"])
+    return str(mark[0]["value"]) if mark else ""
 
 
-def _published(warehouse: Warehouse, row: Row) -> votes.Published:
-    return votes.Published(
+def _take_in(warehouse: Warehouse, row: Row, heard: Heard, since: str) -> list[Receipt]:
+    """One page: compare, write what is new, move the cursor; its receipt, none where nothing was new."""
+    published = votes.Published(
         source=f"campaign:{row['name']}", rater_kind=RATER_KIND, guideline_version=row["guideline_version"],
-        dimensions=tuple(json.loads(row["dimensions_json"])),
-        tasks={task["task_id"]: task for task in warehouse.rows(_TASKS, [row["campaign_id"]])},
+        dimensions=tuple(json.loads(row["dimensions_json"])), tasks=heard.stored.tasks,
     )
+    fresh = _fresh(warehouse, published, heard)
+    said = bool(fresh.votes or fresh.notes or fresh.faults)
+    if not said and heard.cursor == since:
+        return []
+    receipts = []
+    with warehouse.commit(f"sync {row['name']}"):
+        if said:
+            receipts.append(_store(warehouse, row, published, fresh))
+        if heard.cursor != since:
+            moved = {"name": f"votes:{row['campaign_id']}", "value": heard.cursor,
+                     "updated_at": datetime.now(UTC).replace(tzinfo=None)}
+            warehouse.merge("watermarks", [moved], run_id=receipts[0].run_id if receipts else "")
+    return receipts
 
 
-def _fresh(warehouse: Warehouse, row: Row, published: votes.Published, heard: Heard) -> Heard:
+def _fresh(warehouse: Warehouse, published: votes.Published, heard: Heard) -> Heard:
     """What is not in the warehouse yet, word for word."""
-    stored = {vote["vote_id"]: vote for vote in warehouse.rows(_VOTES, [row["campaign_id"]])}
-    rejects = {item["location"] + item["detail"] for item in warehouse.rows(
-        "SELECT location, detail FROM rejects WHERE stage = 'sync' AND source = ?", [published.source])}
-    events = {item["event_id"] for item in warehouse.rows(_EVENTS)}
+    stored = {vote["vote_id"]: vote for vote in heard.stored.votes}
+    places = [_place(fault) for fault in heard.faults]
+    rejects = {item["location"] + item["detail"] for item in warehouse.rows(_REJECTS, [published.source, places])
+               } if places else set()
+    named = [_event(note)["event_id"] for note in heard.notes]
+    events = {item["event_id"] for item in warehouse.rows(_EVENTS, [named])} if named else set()
     return Heard(
         votes=[vote for vote in heard.votes if not _same(vote, published, stored)],
-        notes=[note for note in heard.notes if _event(note)["event_id"] not in events],
+        notes=[note for note, name in zip(heard.notes, named, strict=True) if name not in events],
         faults=[fault for fault in heard.faults if _place(fault) + fault.detail not in rejects],
     )
 
 
-def _same(vote: ShownVote, published: votes.Published, stored: dict[str, Row]) -> bool:
+def _same(vote: ShownVote, published: votes.Published, stored: Mapping[str, Row]) -> bool:
     if votes.fault(vote, published, frozenset([vote.pair_id])):
         return False
     _, row, _, _ = votes.vote_rows(vote, published)
     there = stored.get(row["vote_id"])
-    return there is not None and all(there[name] == row[name] for name in there)
+    return there is not None and all(there[name] == row[name] for name in _COMPARED)
 
 
 def _store(warehouse: Warehouse, row: Row, published: votes.Published, fresh: Heard) -> Receipt:
@@ -182,15 +183,15 @@ def _store(warehouse: Warehouse, row: Row, published: votes.Published, fresh: He
                 events = [_event(note) for note in fresh.notes if note.kind == kind]
                 recorder.count(counted, warehouse.merge("events", events, run_id=recorder.run_id))
             recorder.count("deleted", sum(vote.deleted for vote in fresh.votes))
-            warehouse.merge("annotation_tasks", _states(warehouse, row, published))
+            warehouse.merge("annotation_tasks", _states(warehouse, published))
         recorder.output("campaign", row["name"])
 
     return run_stage("sync", SyncConfig(campaign_id=row["campaign_id"]), warehouse, inputs, body)
 
 
-def _states(warehouse: Warehouse, row: Row, published: votes.Published) -> list[Row]:
+def _states(warehouse: Warehouse, published: votes.Published) -> list[Row]:
     """Tasks whose state follows from the votes: done where every dimension has one, else published."""
-    answered = {item["task_id"]: item["answered"] for item in warehouse.rows(_ANSWERED, [row["campaign_id"]])}
+    answered = {item["task_id"]: item["answered"] for item in warehouse.rows(_ANSWERED, [list(published.tasks)])}
     now = {task: "done" if answered.get(task, 0) >= len(published.dimensions) else "published"
            for task in published.tasks}
     return [task | {"state": now[name]} for name, task in published.tasks.items() if task["state"] != now[name]]

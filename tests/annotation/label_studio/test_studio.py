@@ -33,27 +33,25 @@ from warehouse.records import annotator_row
 
 pytestmark = pytest.mark.label_studio
 ROOT = Path(__file__).resolve().parents[3]
-# The process kills itself with no chance to tidy up: before the votes are written, or before the cursor moves.
+# Pages of two tasks. The process kills itself with no chance to tidy up: in the second page, or after the last one.
 SYNC = """
-import os, signal, sys
-from annotation import votes
+import itertools, os, signal, sys
+from annotation.label_studio import projects
 from annotation.label_studio import sync as module
 from warehouse import open_warehouse
+from warehouse.stage import Recorder
 url, name, point = sys.argv[1:]
+projects._PAGE = 2
+calls = itertools.count(1)
 def die(*_):
-    os.kill(os.getpid(), signal.SIGKILL)
+    if next(calls) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
 if point == "middle":
-    votes._CHUNK = 2
-    from warehouse.stage import Recorder
     Recorder.progress = die
-if point == "end":
-    run = module.run_stage
-    def run_then_die(*arguments):
-        run(*arguments)
-        die()
-    module.run_stage = run_then_die
 with open_warehouse(url) as warehouse:
     module.sync(warehouse, name)
+    if point == "end":
+        os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
@@ -153,8 +151,9 @@ def test_killed_and_two_at_once_give_the_same_votes(studio: Studio, opened: Ware
     def start(point: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen([sys.executable, "-c", SYNC, str(studio.root), "torn", point], cwd=ROOT)
 
-    for point in ("middle", "end"):
-        assert start(point).wait(100) == -signal.SIGKILL
+    assert start("middle").wait(100) == -signal.SIGKILL
+    assert 0 < len(_votes(opened, "torn")) < 12
+    assert start("end").wait(100) == -signal.SIGKILL
     both = [start(""), start("")]
     assert [process.wait(100) for process in both] == [0, 0]
     assert len(_votes(opened, "torn")) == 12
