@@ -39,9 +39,9 @@ class AlignConfig(StageConfig):
     """Policy, reward, algorithm and limits.
 
     `policy` is a plug-in `module:factory` called with `policy_options`; `references` is the rank_key of a references
-    stage. `sampling_steps` 0 means the policy's own. `lambda_clip` and `gradient_steps` belong to ReFL; `sde_steps`,
-    `fresh`, `inner_steps` and `clip_range` to Flow-GRPO; `kl` weighs each one's distance from the start. `gold` is a
-    plug-in that only the log sees.
+    stage. `sampling_steps` 0 means the policy's own. `lambda_clip`, `gradient_steps` and `shift_px` belong to ReFL;
+    `sde_steps`, `fresh`, `inner_steps` and `clip_range` to Flow-GRPO; `kl` weighs each one's distance from the start.
+    `gold` is a plug-in that only the log sees.
     """
 
     name: str
@@ -63,6 +63,7 @@ class AlignConfig(StageConfig):
     sampling_steps: int = Field(default=0, ge=0)
     lambda_clip: float = Field(default=1.0, gt=0, le=1)
     gradient_steps: int = Field(default=2, ge=1)
+    shift_px: int = Field(default=0, ge=0)
     sde_steps: int = Field(default=3, ge=1)
     fresh: float = Field(default=0.7, gt=0, lt=1)
     inner_steps: int = Field(default=1, ge=1)
@@ -134,7 +135,7 @@ def _algorithm(config: AlignConfig, policy: Policy) -> Algorithm:
     if config.method == "refl":
         if config.gradient_steps > steps:
             raise ConfigError(f"gradient_steps {config.gradient_steps} is more than the {steps} sampling steps")
-        return Refl(steps, config.gradient_steps, config.lambda_clip, config.kl)
+        return Refl(steps, config.gradient_steps, config.lambda_clip, config.kl, config.shift_px)
     if config.group < 2:
         raise ConfigError("flow_grpo compares within a group: group must be at least 2")
     return FlowGrpo(steps, config.sde_steps, config.fresh, config.inner_steps, config.clip_range, config.kl)

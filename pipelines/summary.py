@@ -16,7 +16,7 @@ from pipelines.plan import Plan
 from warehouse import Warehouse, open_warehouse
 
 _ALIGNED = ("gold_before", "gold_after", "gain", "gain_ci_low", "gain_ci_high", "strict_before", "strict_after",
-            "proxy_before", "proxy_after", "spread_first", "spread_last", "n_prompts")
+            "gold_sd", "proxy_before", "proxy_after", "spread_first", "spread_last", "n_prompts")
 _INTERVALS = ("accuracy_id", "accuracy_ood", "accuracy_pretrained", "gain_over_pretrained")
 
 

@@ -52,13 +52,24 @@ def tiles(summary: Mapping[str, Any]) -> list[Tile]:
     return [tile for tile in found if tile is not None]
 
 
+def _size(item: Mapping[str, Any]) -> str:
+    """How large a gain is beside what the eye sees: half the spread of the taste, or ten points of strict success."""
+    if not item["gold_sd"]:
+        return ""
+    spreads, points = item["gain"] / item["gold_sd"], 100 * (item["strict_after"] - item["strict_before"])
+    seen = "" if spreads >= 0.5 or points >= 10 else ", less than the eye sees at once"
+    return (f" That is {spreads:+.2f} standard deviations of gold between samples{seen}; pictures that show exactly "
+            f"what the prompt names: {points:+.0f} points.")
+
+
 def _gain_sentence(item: Mapping[str, Any], kind: str) -> str | None:
     if item["gold_before"] is None:
         return None
     low, high = item["gain_ci_low"], item["gain_ci_high"]
     proxy = f"The reward model's own score went from {number(item['proxy_before'])} to {number(item['proxy_after'])}"
     if low > 0:
-        return f"{proxy}, and gold of the {kind} generator rose with it: the gain's interval lies above zero."
+        rose = f"{proxy}, and gold of the {kind} generator rose with it: the gain's interval lies above zero."
+        return rose + _size(item)
     if high < 0:
         hacked = ": the reward was hacked" if item["proxy_after"] > item["proxy_before"] else ""
         return f"{proxy}, while gold of the {kind} generator fell{hacked}."

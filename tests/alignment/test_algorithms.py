@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from alignment.flow_grpo import FlowGrpo, advantages, clipped_loss
-from alignment.refl import Refl
+from alignment.refl import Refl, shifted
 from alignment.reward import Goal, ReferenceReward
 from alignment.sampling import sde, sde_mean
 from alignment.update import Rollout, draw_rollout, other_seed
@@ -124,6 +124,22 @@ def test_a_sample_above_the_ceiling_pulls_no_further(policy: SimulatedPolicy) ->
     easy = Refl(steps=4, gradient_steps=1, ceiling=1e-6, kl=0.0).update(policy, _reward(), rollout,
                                                                         _optimizer(policy, 1e-2))
     assert easy.scalars["gradient"] == 0.0 and easy.scalars["at_ceiling"] == 1.0
+
+
+def test_a_shift_moves_all_frames_of_a_sample_alike_and_keeps_the_gradient() -> None:
+    pixels = torch.rand(6, 2, 12, 12, 3, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    moved = shifted(pixels, 2, range(6))
+    assert moved.shape == pixels.shape and shifted(pixels, 0, range(6)) is pixels
+    places = set()
+    for row, original in zip(moved, pixels, strict=True):
+        found = [(dy, dx) for dy in range(-2, 3) for dx in range(-2, 3)
+                 if torch.equal(row[:, 2:-2, 2:-2], original[:, 2 - dy:10 - dy, 2 - dx:10 - dx])]
+        assert len(found) == 1
+        places.update(found)
+    assert len(places) > 3
+    assert torch.equal(shifted(pixels, 2, range(6)), moved)
+    moved.sum().backward()  # type: ignore[no-untyped-call]
+    assert pixels.grad is not None and float(pixels.grad.sum()) == moved.numel()
 
 
 def test_the_kl_term_holds_the_policy_back(policy: SimulatedPolicy) -> None:
