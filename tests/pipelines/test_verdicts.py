@@ -8,7 +8,8 @@ from pipelines.report.verdicts import sentences
 from pipelines.summary import skeleton
 
 GAIN = {"gold_before": 0.70, "gold_after": 0.76, "gain": 0.06, "gain_ci_low": 0.05, "gain_ci_high": 0.07,
-        "n_prompts": 9, "proxy_before": 0.4, "proxy_after": 0.6, "gold_sd": 0.15, "strict_before": 0.60, "strict_after": 0.62}
+        "n_prompts": 9, "proxy_before": 0.4, "proxy_after": 0.6, "gold_sd": 0.15, "strict_before": 0.60,
+        "strict_after": 0.62}
 
 
 @pytest.mark.parametrize(
