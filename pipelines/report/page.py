@@ -51,6 +51,7 @@ def _aligned(warehouse: Warehouse, shown: Show) -> list[dict[str, Any]]:
             "title": item.title,
             "pairs": galleries.before_after(warehouse, item.before, item.after, item.source),
             "curves": training.alignment_curves(warehouse, item.model),
+            "parts": training.gold_parts(warehouse, item.after),
         }
         for item in shown.alignments
     ]

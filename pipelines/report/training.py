@@ -9,6 +9,9 @@ from pipelines.report.plots import Curve, intervals, lines
 from rm.promotion import last_gate
 from warehouse import Warehouse
 
+_PARTS = {"gold": "gold", "alignment": "text alignment", "quality": "clean picture", "motion": "steady motion",
+          "look": "look that the raters like", "strict": "shows exactly what the prompt names"}
+
 
 @dataclass(frozen=True)
 class _Kind:
@@ -50,6 +53,15 @@ def _plots(warehouse: Warehouse, run_key: str, kinds: tuple[_Kind, ...]) -> list
 def alignment_curves(warehouse: Warehouse, model_id: str) -> list[dict[str, str]]:
     """Proxy against gold, spread, drift and loss of one alignment."""
     return _plots(warehouse, model_id, _ALIGNMENT)
+
+
+def gold_parts(warehouse: Warehouse, generator_id: str) -> list[tuple[str, float, float]]:
+    """(part, before, after) of an aligned generator's gold; what was the same before and after is left out."""
+    rows = warehouse.rows("SELECT metric, value FROM evaluations WHERE model_id = ?", [generator_id])
+    values = {row["metric"]: row["value"] for row in rows}
+    found = [(name, values[f"{part}_before"], values[f"{part}_after"]) for part, name in _PARTS.items()
+             if f"{part}_before" in values]
+    return [row for row in found if row[1] != row[2]]
 
 
 def reward_model_curves(warehouse: Warehouse, model_id: str) -> list[dict[str, str]]:

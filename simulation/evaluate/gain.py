@@ -11,6 +11,9 @@ from warehouse.errors import NotFoundError
 from warehouse.hashing import content_id
 from warehouse.stage import Receipt, Recorder, StageConfig, run_stage
 
+# What gold is made of, and the share of media that show exactly what the prompt names.
+PARTS = ("alignment", "quality", "motion", "look", "strict")
+
 
 class GoldGainConfig(StageConfig):
     """Two generators' ids, and the prompts (by source) for which both have candidates."""
@@ -31,7 +34,7 @@ def _noise(item: Judged) -> tuple[str, int]:
 
 
 def run(config: GoldGainConfig, warehouse: Warehouse) -> Receipt:
-    """Outputs gold_before, gold_after, gain with its interval by prompt, strict success, spread of gold, n_prompts.
+    """Outputs gold before and after, gain with its interval by prompt, gold's parts, its spread, and n_prompts.
 
     Only candidates of a prompt and noise that both generators have are counted; NotFoundError where there is none.
     """
@@ -47,11 +50,9 @@ def run(config: GoldGainConfig, warehouse: Warehouse) -> Receipt:
         gain = paired_bootstrap(before, after, prompts)
         outputs = {"gold_before": float(before.mean()), "gold_after": float(after.mean()), "gain": gain.value,
                    "gain_ci_low": gain.ci_low, "gain_ci_high": gain.ci_high, "n_prompts": len(prompts),
-                   "strict_before": float(np.mean([item.strict for item in kept[0]])),
-                   "strict_after": float(np.mean([item.strict for item in kept[1]])),
-                   "gold_sd_before": float(np.std([item.overall for item in kept[0]])),
-                   "look_before": float(np.mean([item.look for item in kept[0]])),
-                   "look_after": float(np.mean([item.look for item in kept[1]]))}
+                   "gold_sd_before": float(np.std([item.overall for item in kept[0]]))}
+        outputs |= {f"{part}_{when}": float(np.mean([getattr(item, part) for item in side]))
+                    for part in PARTS for when, side in zip(("before", "after"), kept, strict=True)}
         recorder.count("read", sum(map(len, sides)))
         for name, value in outputs.items():
             recorder.output(name, value)

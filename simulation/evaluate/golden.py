@@ -24,7 +24,7 @@ WHERE c.generator_id = ? AND p.source = ? AND c.media_id IS NOT NULL ORDER BY c.
 
 @dataclass(frozen=True)
 class Judged:
-    """A candidate with its gold: `overall` utility and `look`, the part of it that no prompt asks for, in [0, 1]."""
+    """A candidate with its gold: `overall` utility and its parts, all in [0, 1]; no prompt asks for the `look`."""
 
     candidate_id: str
     prompt_id: str
@@ -33,6 +33,9 @@ class Judged:
     domain: str
     media_id: str
     overall: float
+    alignment: float
+    quality: float
+    motion: float
     look: float
     strict: bool
 
@@ -63,7 +66,8 @@ def judge(warehouse: Warehouse, generator_id: str, source: str, taste: str) -> l
         data = warehouse.media.get(row["media_id"])
         scores = score_media(data, row["prompt"])
         named = {key: row[key] for key in ("candidate_id", "prompt_id", "seed", "prompt", "domain", "media_id")}
-        judged.append(Judged(**named, overall=utility(scores, taste, "overall"), look=looks(scores, taste),
+        judged.append(Judged(**named, overall=utility(scores, taste, "overall"), alignment=scores["alignment"],
+                             quality=scores["quality"], motion=scores["motion"], look=looks(scores, taste),
                              strict=_strict(data, row["prompt"])))
     return judged
 
