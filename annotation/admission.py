@@ -125,7 +125,7 @@ class Qualification:
             raise ConfigError(
                 f"{len(usable)} questions with known answers for {self.task} {self.dimension}, "
                 f"{self.rules.questions} are needed",
-                hint="write more rows into gold_items",
+                hint="rewarddance annotate questions FILE adds some",
             )
         kept = dict.fromkeys(met, 1)
         seed = int(self.annotator_id[:8], 16) + self.attempt

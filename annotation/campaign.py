@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import Field
 
 from annotation import tasks, votes
+from annotation.asking import Asking
 from annotation.backend import Backend, GoldItem, GoldSource, PairView, Task
 from annotation.gold import exposure, in_use, rotated
 from annotation.guideline import check_versions, guideline
@@ -23,10 +24,10 @@ from warehouse.errors import ConfigError
 from warehouse.hashing import canonical_json, content_id
 from warehouse.plugins import load_plugin
 from warehouse.records import Row
-from warehouse.stage import Receipt, Recorder, StageConfig, run_stage
+from warehouse.stage import Receipt, Recorder, run_stage
 
 
-class CampaignConfig(StageConfig):
+class CampaignConfig(Asking):
     """Which pairs (by task, generator of both candidates, source of the pair) are asked about, how, and where.
 
     `gold_source` is a plug-in that knows some answers; without one the rows of gold_items are used. Replicas of a
@@ -34,26 +35,12 @@ class CampaignConfig(StageConfig):
     tasks that ask for a reason, `repeat_share` the share asked once more.
     """
 
-    name: str
-    task: str = "t2i"
-    backend: str
-    backend_options: dict[str, Any] = Field(default_factory=dict)
-    dimensions: tuple[str, ...] = ("overall",)
-    criteria: dict[str, str] = Field(default_factory=dict)
     votes_per_pair: int = Field(default=3, ge=1)
     gold_share: float = Field(default=0.0, ge=0.0, lt=1.0)
     gold_source: str = ""
     gold_options: dict[str, Any] = Field(default_factory=dict)
     rationale_share: float = Field(default=0.0, ge=0.0, le=1.0)
     repeat_share: float = Field(default=0.0, ge=0.0, le=0.5)
-    generator_id: str = ""
-    source: str = ""
-    seed: int = 0
-    guideline_version: int = 1
-
-    def asked(self) -> dict[str, Any]:
-        """The fields that decide what is asked: all but the reject limit."""
-        return {name: value for name, value in self.identity().items() if name != "reject_limit"}
 
     def campaign_id(self) -> str:
         """The same campaign is the same config."""

@@ -8,23 +8,24 @@ candidate and no pair, labelled pass or fail. Publishing and pulling are idempot
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from pydantic import Field
 
+from annotation import votes
+from annotation.asking import Asking
+from annotation.backend import ShownVote
 from annotation.guideline import check_versions, guideline
 from annotation.tasks import campaign_row
 from warehouse import Warehouse
 from warehouse.errors import ConfigError
 from warehouse.hashing import canonical_json, content_id
 from warehouse.plugins import load_plugin
-from warehouse.records import ITEM_LABELS, Row, annotator_row, item_vote_row
-from warehouse.stage import Receipt, Recorder, StageConfig, run_stage
-
-_CHUNK = 4000
+from warehouse.records import Row
+from warehouse.stage import Receipt, Recorder, run_stage
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class ItemTask:
     media_id: str
     dimensions: tuple[str, ...]
     criteria: tuple[str, ...]
+    condition_media_id: str | None = None
+    sensitive: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,28 +70,25 @@ class ItemBackend(Protocol):
         ...
 
 
-class ItemConfig(StageConfig):
+class ItemConfig(Asking):
     """Candidates of a task, generator and source ("" = any), each shown to `votes_per_item` people; `limit` by hash."""
 
-    name: str
-    task: str = "t2i"
-    backend: str
-    backend_options: dict[str, Any] = Field(default_factory=dict)
-    dimensions: tuple[str, ...] = ("overall",)
-    criteria: dict[str, str] = Field(default_factory=dict)
     votes_per_item: int = Field(default=3, ge=1)
-    generator_id: str = ""
-    source: str = ""
     limit: int = Field(default=0, ge=0)
-    seed: int = 0
-    guideline_version: int = 1
+
+    def campaign_id(self) -> str:
+        """The same campaign is the same config."""
+        return content_id("item campaign", canonical_json(self.asked()))
 
 
 _CANDIDATES = """
-SELECT c.candidate_id, c.media_id, p.text AS prompt FROM candidates c JOIN prompts p USING (prompt_id)
+SELECT c.candidate_id, c.media_id, p.text AS prompt, p.condition_media_id,
+  lower(coalesce(json_extract_string(p.tags_json, '$.sensitive'), '')) IN ('true', 'yes', '1') AS sensitive
+FROM candidates c JOIN prompts p USING (prompt_id)
 WHERE c.task = ? AND (? = '' OR c.generator_id = ?) AND (? = '' OR c.source = ?) AND c.media_id IS NOT NULL
 ORDER BY md5(c.candidate_id || CAST(? AS VARCHAR)), c.candidate_id LIMIT ?
 """
+_THERE = "SELECT task_id FROM annotation_tasks WHERE campaign_id = ?"
 _PASS = {
     "overall": "Would you be content to get this for the prompt?",
     "text_alignment": "Does it show everything that the prompt says? Ignore how beautiful it is.",
@@ -109,6 +109,7 @@ def _tasks(config: ItemConfig, campaign_id: str, shown: Sequence[Row]) -> list[R
             "task_id": content_id("item task", campaign_id, row["candidate_id"], replica),
             "campaign_id": campaign_id,
             "candidate_id": row["candidate_id"],
+            "pair_id": None,
             "item_kind": "item",
             "replica": replica,
             "gold": False,
@@ -119,38 +120,28 @@ def _tasks(config: ItemConfig, campaign_id: str, shown: Sequence[Row]) -> list[R
     ]
 
 
-def _fault(vote: ItemVote, tasks: Mapping[str, Row], dimensions: Sequence[str]) -> str:
-    """Why a vote cannot be used, "" where it can."""
-    if vote.task_id not in tasks:
-        return "unknown_task"
-    if vote.dimension not in dimensions:
-        return "unknown_dimension"
-    if vote.label not in ITEM_LABELS:
-        return "unknown_label"
-    return "" if vote.rater.strip() else "no_annotator"
+def source_of(name: str) -> str:
+    """The source of a campaign's item votes."""
+    return f"items:{name}"
 
 
-def _store(config: ItemConfig, warehouse: Warehouse, recorder: Recorder, votes: Sequence[ItemVote],
-           tasks: Mapping[str, Row], rater_kind: str) -> None:
-    """Usable votes as rows, chunk by chunk; the rest are rejects."""
-    people: dict[str, Row] = {}
-    rows: list[Row] = []
-    for vote in votes:
-        reason = _fault(vote, tasks, config.dimensions)
-        if reason:
-            location = f"{vote.task_id}:{vote.dimension}:{vote.rater}"
-            recorder.reject(source=f"items:{config.name}", location=location, reason=reason, detail=repr(vote.label))
-            continue
-        person = people.setdefault(vote.rater, annotator_row(rater_kind, vote.rater))
-        rows.append(item_vote_row(vote.task_id, tasks[vote.task_id]["candidate_id"], vote.dimension,
-                                  person["annotator_id"], vote.label, f"items:{config.name}", vote.created_at,
-                                  seconds=vote.seconds, guideline_version=config.guideline_version)
-                    | {"deleted": vote.deleted})
-    recorder.count("votes", 0)
-    for start in range(0, len(rows), _CHUNK):
-        with warehouse.commit(f"items {config.name}"):
-            warehouse.merge("annotators", people.values(), run_id=recorder.run_id)
-            recorder.count("votes", warehouse.merge("votes", rows[start : start + _CHUNK], run_id=recorder.run_id))
+def _shown(task: Row, row: Row, config: ItemConfig, words: tuple[str, ...]) -> ItemTask:
+    return ItemTask(task["task_id"], task["candidate_id"], task["replica"], row["prompt"], row["media_id"],
+                    config.dimensions, words, row["condition_media_id"], row["sensitive"])
+
+
+def _collect(config: ItemConfig, warehouse: Warehouse, recorder: Recorder, backend: ItemBackend,
+             planned: Sequence[Row]) -> None:
+    """Pull and write votes; then tasks that were answered are done."""
+    pulled = backend.pull_items()
+    published = votes.Published(source_of(config.name), backend.rater_kind, config.guideline_version,
+                                config.dimensions, {task["task_id"]: task for task in planned})
+    given = [ShownVote(vote.task_id, "", vote.dimension, vote.rater, vote.label, vote.created_at, vote.created_at,
+                       vote.seconds, deleted=vote.deleted) for vote in pulled]
+    votes.store(warehouse, recorder, given, published)
+    done = {vote.task_id for vote in pulled}
+    rows = [task | {"state": "done"} for task in planned if task["task_id"] in done]
+    warehouse.merge("annotation_tasks", rows, run_id=recorder.run_id)
 
 
 def run(config: ItemConfig, warehouse: Warehouse) -> Receipt:
@@ -160,30 +151,26 @@ def run(config: ItemConfig, warehouse: Warehouse) -> Receipt:
     shown = warehouse.rows(_CANDIDATES, params)
     if not shown:
         raise ConfigError(f"no {config.task} candidates to judge", hint="generate or ingest candidates first")
-    identity = {name: value for name, value in config.identity().items() if name != "reject_limit"}
-    campaign_id = content_id("item campaign", canonical_json(identity))
+    campaign_id = config.campaign_id()
     check_versions(warehouse, asked)
 
     def body(recorder: Recorder) -> None:
         backend: ItemBackend = load_plugin(config.backend)(warehouse, **config.backend_options)
-        planned = _tasks(config, campaign_id, shown)
-        view = {row["candidate_id"]: row for row in shown}
-        words = tuple(row["criteria"] for row in asked)
-        references = backend.publish_items([
-            ItemTask(task["task_id"], task["candidate_id"], task["replica"], view[task["candidate_id"]]["prompt"],
-                     view[task["candidate_id"]]["media_id"], config.dimensions, words) for task in planned])
-        votes = backend.pull_items()
         with warehouse.commit(f"items {config.name}"):
             created = {"created_at": datetime.now(UTC).replace(tzinfo=None)}
-            campaign = campaign_row(campaign_id, identity, config.votes_per_item) | created
+            campaign = campaign_row(campaign_id, config.asked(), config.votes_per_item) | created
             warehouse.merge("campaigns", [campaign], run_id=recorder.run_id)
             warehouse.merge("dimensions", asked, run_id=recorder.run_id)
-            done = {vote.task_id for vote in votes}
-            rows = [task | {"backend_ref": reference} | ({"state": "done"} if task["task_id"] in done else {})
-                    for task, reference in zip(planned, references, strict=True)]
-            recorder.count("tasks", warehouse.merge("annotation_tasks", rows, run_id=recorder.run_id))
-        recorder.count("read", len(votes))
-        _store(config, warehouse, recorder, votes, {task["task_id"]: task for task in planned}, backend.rater_kind)
+        view = {row["candidate_id"]: row for row in shown}
+        words = tuple(row["criteria"] for row in asked)
+        planned = _tasks(config, campaign_id, shown)
+        blind = [_shown(task, view[task["candidate_id"]], config, words) for task in planned]
+        references = backend.publish_items(blind)
+        planned = [task | {"backend_ref": reference} for task, reference in zip(planned, references, strict=True)]
+        there = {row["task_id"] for row in warehouse.rows(_THERE, [campaign_id])}
+        fresh = [task for task in planned if task["task_id"] not in there]
+        recorder.count("tasks", warehouse.merge("annotation_tasks", fresh, run_id=recorder.run_id))
+        _collect(config, warehouse, recorder, backend, planned)
         recorder.output("campaign_id", campaign_id)
         recorder.output("items", len(shown))
 

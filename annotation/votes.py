@@ -1,7 +1,8 @@
 """Votes as they come -> rows: validated against the tasks that were published, un-swapped, with every revision kept.
 
-A back end is never trusted (Label Studio accepts any label for any task): what names no known task, pair, dimension,
-label or rater is a reject with its reason. Where one person answered the same question twice the later answer counts.
+A vote on an item names no pair ("") and no side. A back end is never trusted (Label Studio accepts any label for any
+task): what names no known task, pair, dimension, label or rater is a reject with its reason. Where one person answered
+the same question twice the later answer counts.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from annotation.backend import SHOWN_LABELS, ShownVote
 from warehouse import Warehouse
 from warehouse.hashing import content_id
-from warehouse.records import Row, annotator_row, rationale_row, vote_row
+from warehouse.records import ITEM_LABELS, Row, annotator_row, item_vote_row, rationale_row, vote_row
 from warehouse.stage import Recorder
 
 _CHUNK = 4000
@@ -42,18 +43,19 @@ def fault(vote: ShownVote, published: Published, pairs: frozenset[str]) -> str:
         return "unknown_pair"
     if vote.task_id not in published.tasks:
         return "unknown_task"
-    if published.tasks[vote.task_id]["pair_id"] != vote.pair_id:
+    task = published.tasks[vote.task_id]
+    if (task["pair_id"] or "") != vote.pair_id:
         return "wrong_pair"
     if vote.dimension not in published.dimensions:
         return "unknown_dimension"
-    if vote.label not in SHOWN_LABELS:
+    if vote.label not in (ITEM_LABELS if task["item_kind"] == "item" else SHOWN_LABELS):
         return "unknown_label"
     return "" if vote.rater.strip() else "no_annotator"
 
 
 def _checked(votes: Sequence[ShownVote], published: Published, recorder: Recorder) -> list[ShownVote]:
     """Usable votes, the latest of each person and question, in a fixed order."""
-    pairs = frozenset(row["pair_id"] for row in published.tasks.values())
+    pairs = frozenset(row["pair_id"] or "" for row in published.tasks.values())
     latest: dict[tuple[str, str, str], ShownVote] = {}
     for vote in votes:
         reason = fault(vote, published, pairs)
@@ -75,16 +77,30 @@ def vote_rows(vote: ShownVote, published: Published) -> tuple[Row, Row, Row, Row
     """Rows of one usable vote: annotator, vote, revision, and the rationale where there is one."""
     task = published.tasks[vote.task_id]
     annotator = annotator_row(published.rater_kind, vote.rater)
+    if task["item_kind"] == "item":
+        row, rationale = _item_row(vote, task, annotator["annotator_id"], published), None
+    else:
+        row, rationale = _pair_row(vote, task, annotator["annotator_id"], published)
+    row |= {"updated_at": vote.updated_at, "deleted": vote.deleted}
+    return annotator, row, _revision(row), rationale
+
+
+def _item_row(vote: ShownVote, task: Row, rater: str, published: Published) -> Row:
+    row = item_vote_row(vote.task_id, task["candidate_id"], vote.dimension, rater, vote.label, published.source,
+                        vote.created_at, seconds=vote.seconds, guideline_version=published.guideline_version)
+    return row | {"label_config_id": task.get("label_config_id"), "rationale_id": None}
+
+
+def _pair_row(vote: ShownVote, task: Row, rater: str, published: Published) -> tuple[Row, Row | None]:
     label, text = unswap(vote.label, task["left_side"]), vote.rationale.strip()
     rationale = None
     if text:
-        author = annotator["annotator_id"]
-        rationale = rationale_row(vote.pair_id, vote.dimension, label, text, published.rater_kind, author)
+        rationale = rationale_row(vote.pair_id, vote.dimension, label, text, published.rater_kind, rater)
     row = vote_row(
         vote.task_id,
         vote.pair_id,
         vote.dimension,
-        annotator["annotator_id"],
+        rater,
         label,
         published.source,
         vote.created_at,
@@ -94,8 +110,7 @@ def vote_rows(vote: ShownVote, published: Published) -> tuple[Row, Row, Row, Row
         label_config_id=task.get("label_config_id"),
         rationale_id=rationale["rationale_id"] if rationale else None,
     )
-    row |= {"updated_at": vote.updated_at, "deleted": vote.deleted}
-    return annotator, row, _revision(row), rationale
+    return row, rationale
 
 
 def _revision(row: Row) -> Row:

@@ -25,6 +25,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Mount, Route
 
 from annotation.gateway import rules
+from annotation.gateway.admissions import Admissions
 from annotation.gateway.desk import Desk, body_is_pass, without_others
 from annotation.gateway.media import media_router
 from annotation.gateway.sessions import COOKIE, Session, Sessions
@@ -66,18 +67,20 @@ class Gateway:
         self.secret = own_secret(self.folder / "gateway.key")
         self.sessions = Sessions(server.url, server.raters, self.secret)
         self.desk = Desk(warehouse)
+        self.signer = MediaSigner(own_secret(self.folder / "media.key"))
+        self.admissions = Admissions(warehouse, self.sessions, self.signer, self.desk.campaigns.get)
         self.bell = asyncio.Event()
         self._looking = asyncio.Lock()
 
     def app(self) -> Starlette:
         """The ASGI application."""
-        signer = MediaSigner(own_secret(self.folder / "media.key"))
         with open_warehouse(self.warehouse) as opened:
             store = opened.media
-        media = media_router(store, signer, self.folder / "media")
+        media = media_router(store, self.signer, self.folder / "media")
         return Starlette(
             routes=[
                 Mount("/media", media),
+                self.admissions.mount(),
                 Route("/in/{link}", self.enter),
                 Route("/webhook", self.ring, methods=["POST"]),
                 Route("/", self.home),
@@ -89,9 +92,11 @@ class Gateway:
 
     @contextlib.asynccontextmanager
     async def _life(self, _: Starlette) -> AsyncIterator[None]:
-        listening = asyncio.create_task(self._answer_bell())
+        tasks = [asyncio.create_task(self._answer_bell()), asyncio.create_task(self.admissions.watch())]
         yield
-        listening.cancel()
+        for task in tasks:
+            task.cancel()
+        await self.admissions.close()
 
     async def enter(self, request: Request) -> Response:
         """A personal link: gives the cookie and leads to the work."""
@@ -131,14 +136,19 @@ class Gateway:
             return PlainTextResponse("open your personal link first", 403)
         await session.enter()
         await self._look(True)
-        work = [(number, self.desk.names[number], queue.left(session.number))
-                for number, queue in sorted(self.desk.queues.items())]
+        work = [(number, self.desk.campaigns[number]["name"], self._stands(session, number) or
+                 f"{queue.left(session.number)} left") for number, queue in sorted(self.desk.queues.items())]
         if len(work) == 1:
             return RedirectResponse(_page(work[0][0]), 303)
-        items = "".join(f'<li><a href="{_page(number)}">{html.escape(name)}</a>: {left} left</li>'
-                        for number, name, left in work)
+        items = "".join(f'<li><a href="{_page(number)}">{html.escape(name)}</a>: {told}</li>'
+                        for number, name, told in work)
         listed = f"<ul>{items}</ul>" if items else "<p>Nothing yet.</p>"
         return HTMLResponse(f"<!doctype html><title>Your work</title><h1>Your work</h1>{listed}")
+
+    def _stands(self, session: Session, project: int) -> str:
+        """What stands between a rater and a project's campaign, "" where nothing does."""
+        campaign = self.desk.campaigns.get(project)
+        return self.admissions.door.standing(session.rater.email, campaign) if campaign else ""
 
     async def studio(self, request: Request) -> Response:
         """Everything else: judged, then passed on or answered here."""
@@ -158,7 +168,10 @@ class Gateway:
             return answer
         if allowed.way == rules.NEXT:
             return await self._next(session, allowed.number)
-        await self._look(not self.desk.queues)
+        await self._look(not self.desk.queues, published=allowed.number if allowed.way == rules.PAGE else 0)
+        stands = self._stands(session, allowed.number) if allowed.way == rules.PAGE else ""
+        if stands:
+            return _closed(stands, allowed.number)
         if allowed.way == rules.HISTORY:
             return JSONResponse(self.desk.history(allowed.number, session.number))
         if allowed.way in (rules.TASK, rules.SUBMIT):
@@ -182,6 +195,8 @@ class Gateway:
 
     async def _next(self, session: Session, project: int) -> Response:
         await self._look(False, published=project)
+        if stands := self._stands(session, project):
+            return PlainTextResponse(stands, 403)
         queue = self.desk.queues.get(project)
         number = queue.next(session.number, time.monotonic()) if queue else None
         if queue and number is None:
@@ -194,7 +209,10 @@ class Gateway:
 
     async def _task(self, request: Request, session: Session, allowed: rules.Allowed) -> Response:
         """A task, its drafts, or a new answer: only of what the rater was given."""
-        queue, whose = self.desk.queue_of(allowed.number), (allowed.number, session.number)
+        project, whose = self.desk.project_of(allowed.number), (allowed.number, session.number)
+        queue = self.desk.queues.get(project)
+        if stands := self._stands(session, project):
+            return PlainTextResponse(stands, 403)
         if queue is None or not (
             queue.claim(*whose, time.monotonic()) if request.method == "POST" else queue.may_touch(*whose)
         ):
@@ -216,6 +234,8 @@ class Gateway:
         owner = owner["id"] if isinstance(owner, dict) else owner
         if owner not in (session.number, session.user["email"]):
             return PlainTextResponse("this is not yours", 403)
+        if stands := self._stands(session, there.json().get("project") or 0):
+            return PlainTextResponse(stands, 403)
         return await self._pass(request, session)
 
     async def _pass(self, request: Request, session: Session) -> Response:
@@ -242,6 +262,16 @@ class Gateway:
 def webhook_secret(folder: Path) -> str:
     """What Label Studio must send with each webhook."""
     return own_secret(folder / "webhook.key").hex()
+
+
+_PAUSED = "You are paused: the person who sent you the link can tell you more. Nothing of your work is lost."
+
+
+def _closed(stands: str, project: int) -> Response:
+    """The page of a project on which a rater may not work: it leads to the test, or says why."""
+    if stands == "paused":
+        return PlainTextResponse(_PAUSED, 403)
+    return RedirectResponse(f"/admission/{project}/", 303)
 
 
 def _page(project: int) -> str:

@@ -11,19 +11,22 @@ from typing import Any
 from annotation.gateway.queue import Queue, Showing
 from annotation.label_studio import state
 from annotation.label_studio.answers import moment, stamp
-from annotation.label_studio.backend import PLUGIN
+from annotation.label_studio.backend import PLUGINS
 from annotation.label_studio.client import StudioClient
 from annotation.label_studio.projects import tasks_of
 from warehouse import open_warehouse
 from warehouse.errors import NotFoundError
 from warehouse.place import find_place
+from warehouse.records import Row
 
 _REFRESH_S = 10.0
 _SHOWINGS = """
-SELECT split_part(t.backend_ref, ':', 1) AS project, split_part(t.backend_ref, ':', 2) AS number, t.pair_id, t.replica,
-    c.name
-FROM annotation_tasks t JOIN campaigns c USING (campaign_id) WHERE c.backend = ? AND t.backend_ref IS NOT NULL
+SELECT split_part(t.backend_ref, ':', 1)::INT AS project, split_part(t.backend_ref, ':', 2)::INT AS number,
+    coalesce(t.pair_id, t.candidate_id) AS shown, t.replica, t.campaign_id
+FROM annotation_tasks t JOIN campaigns c USING (campaign_id)
+WHERE c.backend IN (SELECT unnest(?::VARCHAR[])) AND t.backend_ref IS NOT NULL
 """
+_CAMPAIGNS = "SELECT * FROM campaigns WHERE backend IN (SELECT unnest(?::VARCHAR[]))"
 
 
 def is_flag(result: list[dict[str, Any]]) -> bool:
@@ -33,9 +36,9 @@ def is_flag(result: list[dict[str, Any]]) -> bool:
 
 @dataclass(frozen=True)
 class Look:
-    """What one look found of a project: its campaign's name, its tasks, and those that changed on the server."""
+    """What one look found of a project: its campaign's row, its tasks, and those that changed on the server."""
 
-    name: str
+    campaign: Row
     showings: list[Showing]
     changed: list[dict[str, Any]]
 
@@ -46,7 +49,7 @@ class Desk:
     def __init__(self, warehouse: str) -> None:
         self.warehouse = warehouse
         self.queues: dict[int, Queue] = {}
-        self.names: dict[int, str] = {}
+        self.campaigns: dict[int, Row] = {}
         self._marks: dict[int, str] = {}
         self._looked = -_REFRESH_S
 
@@ -61,11 +64,12 @@ class Desk:
         BackendError or ConfigError.
         """
         with open_warehouse(self.warehouse) as opened:
-            rows = opened.rows(_SHOWINGS, [PLUGIN])
+            rows = opened.rows(_SHOWINGS, [list(PLUGINS)])
+            campaigns = {row["campaign_id"]: row for row in opened.rows(_CAMPAIGNS, [list(PLUGINS)])}
         found: dict[int, Look] = {}
         for row in rows:
-            seen = found.setdefault(int(row["project"]), Look(row["name"], [], []))
-            seen.showings.append(Showing(int(row["number"]), row["pair_id"], row["replica"]))
+            seen = found.setdefault(row["project"], Look(campaigns[row["campaign_id"]], [], []))
+            seen.showings.append(Showing(row["number"], row["shown"], row["replica"]))
         client = state.connect(state.folder(find_place(self.warehouse).root))
         try:
             return {project: seen for project, seen in found.items() if self._hear(client, project, seen)}
@@ -86,7 +90,7 @@ class Desk:
         """Bring the queues up to date; those of projects that are gone go."""
         self.queues = {project: queue for project, queue in self.queues.items() if project in found}
         for project, seen in found.items():
-            self.names[project] = seen.name
+            self.campaigns[project] = seen.campaign
             queue = self.queues.setdefault(project, Queue())
             queue.load(seen.showings)
             for task in seen.changed:
@@ -99,9 +103,9 @@ class Desk:
         made = self.queues[project].made.get(rater, {}) if project in self.queues else {}
         return [{"taskId": task, "annotationId": annotation} for task, annotation in made.items()]
 
-    def queue_of(self, task: int) -> Queue | None:
-        """The queue that holds a task."""
-        return next((queue for queue in self.queues.values() if task in queue.showings), None)
+    def project_of(self, task: int) -> int:
+        """The project that holds a task, 0 for none of ours."""
+        return next((project for project, queue in self.queues.items() if task in queue.showings), 0)
 
 
 def without_others(task: dict[str, Any], rater: int) -> dict[str, Any]:

@@ -18,7 +18,7 @@ LEASE_S = 1800.0
 
 @dataclass(frozen=True)
 class Showing:
-    """A task on the server: its number there, the pair it shows, and which showing of that pair it is."""
+    """A task on the server: its number there, the pair (or item) it shows, and which showing of that it is."""
 
     number: int
     pair_id: str

@@ -134,7 +134,7 @@ def _tell(row: Row, rater: str, item: Mapping[str, Any], answer: Answer, stored:
     mine = {vote["dimension"]: vote for vote in stored if vote["annotator_id"] == by}
     for dimension, label in answer.labels.items():
         changed = _changed(created, updated, mine.get(dimension), unswap(label, row["left_side"]))
-        heard.votes.append(ShownVote(row["task_id"], row["pair_id"], dimension, rater, label, created, changed,
+        heard.votes.append(ShownVote(row["task_id"], row["pair_id"] or "", dimension, rater, label, created, changed,
                                      item["lead_time"], answer.rationale))
     if answer.regions or (asks_regions and updated - created >= _MOMENTS):
         # An edit that takes the last region away is told too: the latest word of a person on a task counts.
@@ -164,6 +164,6 @@ def _gone(row: Row, stored: Sequence[Row], standing: set[str], people: Mapping[i
             shown = vote["label"]
             if shown in ("a", "b"):
                 shown = "left" if shown == row["left_side"] else "right"
-            gone.append(ShownVote(row["task_id"], row["pair_id"], vote["dimension"], rater, shown, vote["created_at"],
-                                  when, vote["seconds"], deleted=True))
+            gone.append(ShownVote(row["task_id"], row["pair_id"] or "", vote["dimension"], rater, shown,
+                                  vote["created_at"], when, vote["seconds"], deleted=True))
     return gone

@@ -15,8 +15,10 @@ from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Any, Literal
 
+from annotation.admission import AdmissionRules
 from annotation.backend import Pulled, Task
 from annotation.gateway.signing import MediaSigner, own_secret
+from annotation.items import ItemTask
 from annotation.label_studio import labels, projects, state
 from annotation.label_studio.answers import RATER_KIND, Heard, Stored, hear, moment, stamp
 from annotation.label_studio.client import StudioClient
@@ -26,6 +28,8 @@ from warehouse.hashing import content_id
 from warehouse.records import Row
 
 PLUGIN = "annotation.label_studio.backend:LabelStudio"
+# Both back ends that are campaigns here: pairs, and single items (items.py).
+PLUGINS = (PLUGIN, "annotation.label_studio.items:ItemsInLabelStudio")
 Wanted = Literal["changed", "answered", "all"]
 _OVERLAP = timedelta(minutes=1)
 _PAST = _OVERLAP + timedelta(seconds=1)
@@ -44,13 +48,17 @@ FROM annotation_tasks WHERE campaign_id = ? AND backend_ref IS NOT NULL
 class LabelStudio:
     """A campaign, by name, on a Label Studio server; addresses of media hold for `media_days`.
 
-    With `regions` raters may paint on pictures where they are broken.
+    With `regions` raters may paint on pictures where they are broken; `admission` (AdmissionRules, {} for 8 of 10) is
+    the test that the gateway asks of them first.
     """
 
     rater_kind = RATER_KIND
+    plugin = PLUGIN
 
-    def __init__(self, warehouse: Warehouse, campaign: str, media_days: float = 60.0, regions: bool = False) -> None:
+    def __init__(self, warehouse: Warehouse, campaign: str, media_days: float = 60.0, regions: bool = False,
+                 admission: Mapping[str, int] | None = None) -> None:
         self.name, self.media_days, self.regions = campaign, media_days, regions
+        self.admission = None if admission is None else AdmissionRules.model_validate(admission)
         self._warehouse = warehouse
         self._folder = state.folder(warehouse.root)
         self._signer = MediaSigner(own_secret(self._folder / "media.key"))
@@ -63,7 +71,10 @@ class LabelStudio:
 
     def publish(self, tasks: Sequence[Task]) -> list[str]:
         """`project:task:label config` for each task; what is on the server is not added again."""
-        groups: dict[labels.Layout, list[Task]] = {}
+        return self._publish(tasks)
+
+    def _publish(self, tasks: Sequence[Task] | Sequence[ItemTask]) -> list[str]:
+        groups: dict[labels.Layout, list[Task | ItemTask]] = {}
         self.campaign = self._campaign_of(tasks[0]) if tasks else None
         for task in tasks:
             groups.setdefault(self._layout(task), []).append(task)
@@ -101,7 +112,7 @@ class LabelStudio:
     def published(self) -> dict[int, str]:
         """The XML under which each project of this campaign was published, by project number."""
         if self.campaign is None:
-            rows = self._warehouse.rows(_CAMPAIGNS, [self.name, PLUGIN])
+            rows = self._warehouse.rows(_CAMPAIGNS, [self.name, self.plugin])
             self.campaign = rows[0] if rows else None
         named = self._warehouse.rows(_PROJECTS, [self.campaign["campaign_id"]]) if self.campaign else []
         bodies = {row["label_config_id"]: row["body"] for row in self._warehouse.rows("SELECT * FROM label_configs")}
@@ -155,28 +166,29 @@ class LabelStudio:
     def _people(self) -> dict[int, str]:
         return {user["id"]: user["email"] for user in self.client.get("/api/users/")}
 
-    def _campaign_of(self, task: Task) -> Row:
+    def _campaign_of(self, task: Task | ItemTask) -> Row:
         """The campaign whose id is in a task's id: a name may have had several campaigns."""
-        for row in self._warehouse.rows(_CAMPAIGNS, [self.name, PLUGIN]):
-            if content_id("annotation task", row["campaign_id"], task.pair_id, task.replica) == task.task_id:
+        what = ("item task", task.candidate_id) if isinstance(task, ItemTask) else ("annotation task", task.pair_id)
+        for row in self._warehouse.rows(_CAMPAIGNS, [self.name, self.plugin]):
+            if content_id(what[0], row["campaign_id"], what[1], task.replica) == task.task_id:
                 return row
         raise ConfigError(f"no campaign {self.name!r} asks this task", where=task.task_id,
                           hint="backend_options.campaign is the campaign's name")
 
-    def _layout(self, task: Task) -> labels.Layout:
+    def _layout(self, task: Task | ItemTask) -> labels.Layout:
         assert self.campaign is not None
-        kind = "video" if self.campaign["task"] in ("t2v", "i2v") else "image"
+        kind, item = "video" if self.campaign["task"] in ("t2v", "i2v") else "image", isinstance(task, ItemTask)
         condition = labels.CONDITIONS[self.campaign["task"]] if task.condition_media_id else ""
-        return labels.Layout(kind, condition, self.regions and kind == "image", task.sensitive)
+        return labels.Layout(kind, condition, self.regions and kind == "image" and not item, task.sensitive, item)
 
-    def _project(self, layout: labels.Layout, example: Task) -> tuple[int, str]:
+    def _project(self, layout: labels.Layout, example: Task | ItemTask) -> tuple[int, str]:
         """Number of the layout's project, made or brought to this campaign's questions, and its label_config_id."""
         assert self.campaign is not None
         campaign_id = self.campaign["campaign_id"]
         questions = [{"dimension": name, "title": name.replace("_", " ").capitalize(), "criteria": text}
                      for name, text in zip(example.dimensions, example.criteria, strict=True)]
         xml = labels.build(layout, questions)
-        extras = [name for name in ("regions", "sensitive") if getattr(layout, name)]
+        extras = [name for name in ("regions", "sensitive", "item") if getattr(layout, name)]
         key = content_id("layout", layout.media_kind, layout.condition, *extras)[:12]
         project = projects.ensure(self.client, f"rewarddance {campaign_id} {key}", self.name, xml)
         config = content_id("label config", campaign_id, xml)
@@ -186,12 +198,13 @@ class LabelStudio:
             self._warehouse.merge("label_configs", [row])
         return project.id, config
 
-    def _data(self, task: Task) -> dict[str, str]:
-        data = {"prompt": task.prompt, "left": self._address(task.left_media_id),
-                "right": self._address(task.right_media_id)}
-        if task.condition_media_id:
-            data["condition"] = self._address(task.condition_media_id)
-        return data
+    def _data(self, task: Task | ItemTask) -> dict[str, str]:
+        media = {"condition": task.condition_media_id} if task.condition_media_id else {}
+        if isinstance(task, ItemTask):
+            media["item"] = task.media_id
+        else:
+            media |= {"left": task.left_media_id, "right": task.right_media_id}
+        return {"prompt": task.prompt} | {name: self._address(media_id) for name, media_id in media.items()}
 
     def _address(self, media_id: str) -> str:
         try:

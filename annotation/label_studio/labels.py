@@ -1,10 +1,11 @@
 """The labelling page of a campaign as Label Studio's XML, and what its answers may be, read from that same XML.
 
 Layouts: a pair of pictures or of clips in step, with a third medium between them where the task has one (a reference,
-the first frame, the picture to edit). Pictures may be painted on where they are broken, and what is marked sensitive
-stays blurred until the rater asks for it. Two habits of Label Studio shape the XML: radio buttons of different
-questions that share a `value` un-tick each other, so values are unique and `alias` is exported; and every `$variable`
-is mandatory in every task, so a task with a condition needs another project than one without.
+the first frame, the picture to edit); or one item, with that medium beside it, that passes or fails. Pictures of a pair
+may be painted on where they are broken, and what is marked sensitive stays blurred until the rater asks for it. Two
+habits of Label Studio shape the XML: radio buttons of different questions that share a `value` un-tick each other, so
+values are unique and `alias` is exported; and every `$variable` is mandatory in every task, so a task with a condition
+needs another project than one without.
 
 Left out on purpose: checking anything in Label Studio. It accepts any result for any task, so `read_answer` holds
 results against the XML that was published.
@@ -24,6 +25,7 @@ from warehouse.records import Row
 FLAGS = {"broken": "Broken", "unsafe": "Unsafe", "cannot_judge": "Cannot judge"}
 CONDITIONS = {"t2i": "Reference", "t2v": "Reference", "i2v": "First frame", "edit": "Source"}
 _ANSWERS = {"left": "Left", "tie": "Same", "right": "Right", "both_bad": "Both bad"}
+_VERDICTS = {"pass": "Pass", "fail": "Fail"}
 _KEYS = ("1234", "qwer", "asdf", "zxcv")
 _FLAG_KEYS = "789"
 _SHOW_KEY = "0"
@@ -40,23 +42,30 @@ _PICTURE = 'zoom="true" negativeZoom="false" zoomControl="false" rotateControl="
 class Layout:
     """What decides the page besides the questions; `condition` is the heading of the third medium, "" for none.
 
-    `regions` gives both pictures a brush for artefacts, `sensitive` puts a warning before the media.
+    `regions` gives both pictures a brush for artefacts, `sensitive` puts a warning before the media, `item` shows one
+    candidate to be passed or failed.
     """
 
     media_kind: str
     condition: str = ""
     regions: bool = False
     sensitive: bool = False
+    item: bool = False
 
 
 def build(layout: Layout, questions: Sequence[Row]) -> str:
-    """The XML for rows of the dimensions table; media come as $left, $right and $condition, text as $prompt."""
-    cards = [_card(side.capitalize(), side, layout.media_kind, layout.regions) for side in _BRUSH_KEYS]
+    """The XML for rows of the dimensions table; media come as $left, $right (or $item) and $condition, text as
+    $prompt."""
+    if layout.item:
+        cards = [_card("Result", "item", layout.media_kind)]
+    else:
+        cards = [_card(side.capitalize(), side, layout.media_kind, layout.regions) for side in _BRUSH_KEYS]
     if layout.condition:
         # Only a reference of clips is a clip; first frames and sources are pictures.
         kind = layout.media_kind if layout.condition == "Reference" else "image"
-        cards.insert(1, _card(layout.condition, "condition", kind))
-    asked = [_question(index, row) for index, row in enumerate(questions)]
+        cards.insert(0 if layout.item else 1, _card(layout.condition, "condition", kind))
+    asked = [_question(index, row, layout.item) for index, row in enumerate(questions)]
+    why = "" if layout.item else _WHY
     style = files("annotation.label_studio").joinpath("page.css").read_text("utf-8")
     kinds = f"{' rd-regions' if layout.regions else ''}{' rd-sensitive' if layout.sensitive else ''}"
     return "\n".join([
@@ -66,8 +75,7 @@ def build(layout: Layout, questions: Sequence[Row]) -> str:
         *([_WARNING] if layout.sensitive else []),
         f'<View className="rd-cards">{"".join(cards)}</View>',
         f'<View className="rd-questions rd-asks-{len(asked)}">{"".join(asked)}</View>',
-        f'<View className="rd-last">{_flags()}<TextArea name="rationale" toName="prompt" rows="1" maxSubmissions="1" '
-        'editable="true" placeholder="Why? One or two sentences. Shift+Enter adds it, Ctrl+Enter submits."/></View>',
+        f'<View className="rd-last">{_flags()}{why}</View>',
         "</View>",
     ])
 
@@ -85,10 +93,10 @@ def _card(title: str, name: str, kind: str, brush: bool = False) -> str:
     return f'<View className="rd-card"><View className="rd-head">{head}{painted}</View>{_medium(name, kind)}</View>'
 
 
-def _question(index: int, row: Row) -> str:
-    """One question; "both bad" is an answer to the first only, so that four questions fit on the screen."""
+def _question(index: int, row: Row, item: bool) -> str:
+    """One question; "both bad" is a word on the pair as a whole, so an answer to the first only."""
     name, keys = row["dimension"], _KEYS[index] if index < len(_KEYS) else ""
-    answers = [item for item in _ANSWERS.items() if index == 0 or item[0] != "both_bad"]
+    answers = [answer for answer in (_VERDICTS if item else _ANSWERS).items() if index == 0 or answer[0] != "both_bad"]
     choices = "".join(_choice(name, answer, title, keys[number : number + 1])
                       for number, (answer, title) in enumerate(answers))
     said = quoteattr(f"Please answer: {row['title']}. Where it cannot be judged, use a flag below.")
@@ -110,6 +118,8 @@ def _flags() -> str:
     return f'<Choices name="flag" toName="prompt" choice="single-radio" showInline="true">{choices}</Choices>'
 
 
+_WHY = '<TextArea name="rationale" toName="prompt" rows="1" maxSubmissions="1" editable="true" ' \
+       'placeholder="Why? One or two sentences. Shift+Enter adds it, Ctrl+Enter submits."/>'
 _WARNING = '<View className="rd-warning"><Header value="This may be disturbing." size="5"/>' \
            f'<Choices name="shown" toName="prompt" choice="single-radio" showInline="true">' \
            f'{_choice("shown", "yes", "Show it", _SHOW_KEY)}</Choices></View>'

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from annotation import campaign
+from annotation import campaign, items
 from annotation.campaign import CampaignConfig
+from annotation.exam import check_questions
+from annotation.items import ItemConfig
 from annotation.label_studio.backend import PLUGIN, LabelStudio
+from annotation.label_studio.items import ItemsInLabelStudio
 from annotation.label_studio.sync import one_at_a_time
 from warehouse import Warehouse
 from warehouse.stage import Receipt
@@ -22,15 +25,26 @@ def config_of(name: str, options: dict[str, Any]) -> CampaignConfig:
     return CampaignConfig(name=name, backend=PLUGIN, backend_options=backend, **options)
 
 
-def publish(warehouse: Warehouse, config: CampaignConfig) -> Receipt:
+def item_config_of(name: str, options: dict[str, Any]) -> ItemConfig:
+    """The campaign of this name about single items; `options` are the other keys of ItemConfig."""
+    backend = {"campaign": name, **options.pop("backend_options", {})}
+    return ItemConfig(name=name, backend=ItemsInLabelStudio.plugin, backend_options=backend, **options)
+
+
+def publish(warehouse: Warehouse, config: CampaignConfig | ItemConfig) -> Receipt:
     """Make or update the campaign's projects and fill them; the same campaign again adds nothing.
 
-    Label configs that were edited by hand on the server are put back.
+    Label configs that were edited by hand on the server are put back. Raises ConfigError where raters are to be
+    admitted by questions that are not there.
     """
+    kind = ItemsInLabelStudio if isinstance(config, ItemConfig) else LabelStudio
+    backend = kind(warehouse, **config.backend_options)
+    if backend.admission is not None:
+        check_questions(warehouse, config.task, config.dimensions, backend.admission)
     with one_at_a_time(warehouse):
-        receipt = campaign.run(config, warehouse)
+        receipt = items.run(config, warehouse) if isinstance(config, ItemConfig) else campaign.run(config, warehouse)
         rows = warehouse.rows(_UNNAMED, [config.campaign_id()])
         named = [row | {"label_config_id": row["backend_ref"].split(":")[2]} for row in rows]
         warehouse.merge("annotation_tasks", named)
-        LabelStudio(warehouse, **config.backend_options).restore()
+        backend.restore()
     return receipt

@@ -21,9 +21,11 @@ from filelock import FileLock, Timeout
 
 from annotation import votes
 from annotation.backend import ShownVote
+from annotation.items import source_of
 from annotation.label_studio import state
 from annotation.label_studio.answers import RATER_KIND, Fault, Heard, Note
-from annotation.label_studio.backend import PLUGIN, LabelStudio
+from annotation.label_studio.backend import PLUGINS, LabelStudio
+from annotation.label_studio.items import ItemsInLabelStudio
 from warehouse import Warehouse
 from warehouse.errors import BackendError, ConflictError, NotFoundError
 from warehouse.hashing import canonical_json, content_id
@@ -32,8 +34,8 @@ from warehouse.stage import Receipt, Recorder, StageConfig, run_stage
 
 _LOCK_S = 600.0
 _CAMPAIGNS = """
-SELECT campaign_id, name, guideline_version, dimensions_json, config_json FROM campaigns
-WHERE backend = ? AND (? = '' OR name = ?) ORDER BY created_at, campaign_id
+SELECT campaign_id, name, backend, guideline_version, dimensions_json, config_json FROM campaigns
+WHERE backend IN (SELECT unnest(?::VARCHAR[])) AND (? = '' OR name = ?) ORDER BY created_at, campaign_id
 """
 _ANSWERED = """
 SELECT task_id, count(DISTINCT dimension) AS answered FROM votes
@@ -61,7 +63,7 @@ def sync(warehouse: Warehouse, campaign: str = "", full: bool = False) -> list[R
     was deleted on the server, ConflictError where a label config was edited by hand, both after all votes were taken
     in; BackendError where another sync does not end.
     """
-    rows = warehouse.rows(_CAMPAIGNS, [PLUGIN, campaign, campaign])
+    rows = warehouse.rows(_CAMPAIGNS, [list(PLUGINS), campaign, campaign])
     if not rows and campaign:
         raise NotFoundError(f"no Label Studio campaign {campaign!r}", hint="rewarddance annotate publish makes one")
     with one_at_a_time(warehouse):
@@ -101,7 +103,8 @@ def _all(warehouse: Warehouse, rows: Sequence[Row], full: bool) -> list[Receipt]
     gone: list[str] = []
     edited: list[str] = []
     for row in rows:
-        backend = LabelStudio(warehouse, **json.loads(row["config_json"])["backend_options"])
+        kind = ItemsInLabelStudio if row["backend"] == ItemsInLabelStudio.plugin else LabelStudio
+        backend = kind(warehouse, **json.loads(row["config_json"])["backend_options"])
         backend.campaign = row
         since = _cursor(warehouse, row)
         for heard in backend.changes(since, "all" if full else "changed"):
@@ -126,9 +129,11 @@ def _cursor(warehouse: Warehouse, row: Row) -> str:
 
 def _take_in(warehouse: Warehouse, row: Row, heard: Heard, since: str) -> list[Receipt]:
     """One page: compare, write what is new, move the cursor; its receipt, none where nothing was new."""
+    items = row["backend"] == ItemsInLabelStudio.plugin
     published = votes.Published(
-        source=f"campaign:{row['name']}", rater_kind=RATER_KIND, guideline_version=row["guideline_version"],
-        dimensions=tuple(json.loads(row["dimensions_json"])), tasks=heard.stored.tasks,
+        source=source_of(row["name"]) if items else f"campaign:{row['name']}", rater_kind=RATER_KIND,
+        guideline_version=row["guideline_version"], dimensions=tuple(json.loads(row["dimensions_json"])),
+        tasks=heard.stored.tasks,
     )
     fresh = _fresh(warehouse, published, heard)
     said = bool(fresh.votes or fresh.notes or fresh.faults)

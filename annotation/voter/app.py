@@ -61,6 +61,10 @@ class Voter:
         hosts = Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
         return Starlette(routes=[Mount(f"/{self.key}", routes=routes)], middleware=[hosts])
 
+    def close(self) -> None:
+        """Mark what was answered as done."""
+        self.session.close()
+
     async def _page(self, request: Request) -> Response:
         nonce = secrets.token_urlsafe(12)
         policy = (

@@ -1,15 +1,25 @@
-"""Runs the voter until its person is done: a free port of loopback, the browser opened, Ctrl-C as good as "finish"."""
+"""Runs a page for one person until they are done: a free port of loopback, Ctrl-C as good as "finish"."""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from typing import Protocol
 
 import uvicorn
+from starlette.applications import Starlette
 
-from annotation.voter.app import Voter
-from annotation.voter.session import Session
 from warehouse.errors import ConfigError
+
+
+class Page(Protocol):
+    """An application whose page is at `/KEY/`; `close` is called at the end, whatever happened."""
+
+    key: str
+
+    def app(self) -> Starlette: ...
+
+    def close(self) -> None: ...
 
 
 def _bound(port: int) -> socket.socket:
@@ -36,17 +46,20 @@ class _Server(uvicorn.Server):
         self._ready()
 
 
-def serve(session: Session, port: int, ready: Callable[[str], None]) -> None:
-    """Serve until the person finishes or Ctrl-C; `ready` is told the page's address once it answers."""
+def serve(make: Callable[[Callable[[], None]], Page], port: int, ready: Callable[[str], None]) -> None:
+    """Serve until the person finishes or Ctrl-C; `ready` is told the page's address once it answers.
+
+    `make` gets what the page calls when the person is done.
+    """
     holder: list[_Server] = []
 
     def finished() -> None:
         holder[0].should_exit = True
 
-    voter, bound = Voter(session, finished), _bound(port)
-    address = f"http://127.0.0.1:{bound.getsockname()[1]}/{voter.key}/"
+    page, bound = make(finished), _bound(port)
+    address = f"http://127.0.0.1:{bound.getsockname()[1]}/{page.key}/"
     # Access lines would hold the key and media tokens.
-    config = uvicorn.Config(voter.app(), log_level="warning", access_log=False, timeout_graceful_shutdown=2)
+    config = uvicorn.Config(page.app(), log_level="warning", access_log=False, timeout_graceful_shutdown=2)
     holder.append(_Server(config, lambda: ready(address)))
     try:
         holder[0].run(sockets=[bound])
@@ -54,4 +67,4 @@ def serve(session: Session, port: int, ready: Callable[[str], None]) -> None:
         pass
     finally:
         bound.close()
-        session.close()
+        page.close()

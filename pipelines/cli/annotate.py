@@ -56,7 +56,8 @@ _COMMANDS = {
 }
 for _name, (_stage, _about) in _COMMANDS.items():
     app.command(_name)(stage_command(_stage, _about))
-for _command in (people.report, people.plan, people.payroll, people.extra, people.resume, people.vote):
+for _command in (people.report, people.plan, people.payroll, people.extra, people.resume, people.vote, people.qualify,
+                 people.questions):
     app.command(_command.__name__)(_command)
 
 
@@ -124,8 +125,10 @@ def publish(
     campaign: Annotated[str, typer.Option(help="Name of the campaign.")],
     task: Annotated[str, typer.Option(help="t2i, t2v, i2v or edit.")] = "t2i",
     dimensions: Annotated[str, typer.Option(help="Questions, separated by commas.")] = "overall",
-    votes: Annotated[int, typer.Option(help="People asked about each pair.")] = 3,
+    votes: Annotated[int, typer.Option(help="People asked about each pair, or item.")] = 3,
+    items: Annotated[bool, typer.Option("--items", help="Single candidates, to be passed or failed.")] = False,
     regions: Annotated[bool, typer.Option("--regions", help="Let raters paint over what is broken.")] = False,
+    admission: Annotated[bool, typer.Option("--admission", help="Raters take a test first: 8 of 10 right.")] = False,
     set: Set = None,
     warehouse: WarehouseUrl = DEFAULT_WAREHOUSE,
     json: Json = False,
@@ -134,20 +137,25 @@ def publish(
     """Show a campaign's pairs in Label Studio. Example: rewarddance annotate publish --campaign first --votes 3"""
     from pydantic import ValidationError
 
-    from annotation.label_studio.publish import config_of
+    from annotation.label_studio.publish import config_of, item_config_of
     from annotation.label_studio.publish import publish as show
     from pipelines.cli.output import finish
     from pipelines.config import explain
     from warehouse import open_warehouse
     from warehouse.errors import ConfigError
 
-    given = {"task": task, "dimensions": tuple(dimensions.split(",")), "votes_per_pair": votes, **parse_settings(set)}
-    if regions:
-        given["backend_options"] = {"regions": True}
+    asked_of = "votes_per_item" if items else "votes_per_pair"
+    given: dict[str, Any] = {"task": task, "dimensions": tuple(dimensions.split(",")), asked_of: votes}
+    given |= parse_settings(set)
+    if regions or admission:
+        asked: dict[str, Any] = {"regions": True} if regions else {}
+        asked |= {"admission": {}} if admission else {}
+        given["backend_options"] = asked | given.get("backend_options", {})
     try:
-        config = config_of(campaign, given)
+        config = item_config_of(campaign, given) if items else config_of(campaign, given)
     except ValidationError as error:
-        raise ConfigError(explain(error), where="--set", hint="rewarddance annotate campaign --keys") from error
+        stage = "items" if items else "campaign"
+        raise ConfigError(explain(error), where="--set", hint=f"rewarddance annotate {stage} --keys") from error
     with open_warehouse(warehouse) as opened:
         finish(show(opened, config), json, fail_if_unchanged=fail_if_unchanged)
 

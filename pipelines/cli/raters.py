@@ -1,4 +1,4 @@
-"""`rewarddance annotate report | plan | payroll | extra | resume | vote`: people, cost, pay, more votes, a page."""
+"""`rewarddance annotate report | plan | payroll | extra | resume | vote | qualify | questions`: people and pages."""
 
 from __future__ import annotations
 
@@ -145,6 +145,7 @@ def vote(
 ) -> None:
     """Vote on a campaign's open or disputed pairs here. Example: rewarddance annotate vote "first adjudication" """
     from annotation.raters import find_campaign
+    from annotation.voter.app import Voter
     from annotation.voter.results import summary, voted
     from annotation.voter.serve import serve
     from annotation.voter.session import Session
@@ -154,8 +155,48 @@ def vote(
 
     with open_warehouse(warehouse) as opened:
         campaign_id = find_campaign(opened, campaign)["campaign_id"]
-        serve(Session(opened, campaign_id, rater), port, lambda address: announce(address, no_open))
+        session = Session(opened, campaign_id, rater)
+        serve(lambda finished: Voter(session, finished), port, lambda address: announce(address, no_open))
         emit({"campaign_id": campaign_id, **summary(voted(opened, campaign_id))}, json)
+
+
+def qualify(
+    campaign: str,
+    rater: Annotated[str, typer.Option("--as", help="Who takes the test.")] = "me",
+    port: Annotated[int, typer.Option(help="Port of loopback; 0 takes a free one.", min=0, max=65535)] = 0,
+    no_open: Annotated[bool, typer.Option("--no-open", help="Print the address, do not open a browser.")] = False,
+    warehouse: WarehouseUrl = DEFAULT_WAREHOUSE,
+    json: Json = False,
+) -> None:
+    """Take a campaign's admission test here, in the browser. Example: rewarddance annotate qualify first --as ann"""
+    from annotation.raters import find_campaign
+    from annotation.voter.qualify import Qualify
+    from annotation.voter.serve import serve
+    from pipelines.cli.output import emit
+    from pipelines.cli.try_ import announce
+    from warehouse import open_warehouse
+
+    with open_warehouse(warehouse) as opened:
+        found = find_campaign(opened, campaign)
+        serve(lambda finished: Qualify(opened, found, rater, finished), port,
+              lambda address: announce(address, no_open, "answer here", "it ends by itself; Ctrl-C keeps the answers"))
+        emit({"campaign_id": found["campaign_id"], **Qualify(opened, found, rater, lambda: None).results()}, json)
+
+
+def questions(
+    file: Annotated[Path, typer.Argument(help="CSV: pair_id, label (a, b, tie, both_bad), explanation; dimension.")],
+    warehouse: WarehouseUrl = DEFAULT_WAREHOUSE,
+    json: Json = False,
+    fail_if_unchanged: Unchanged = False,
+) -> None:
+    """Add pairs whose answer is known: for admission and gold. Example: rewarddance annotate questions known.csv"""
+    from annotation.questions import QuestionConfig, run
+    from pipelines.cli.output import finish
+    from warehouse import open_warehouse
+
+    with open_warehouse(warehouse) as opened:
+        receipt = run(QuestionConfig(file=file), opened)
+    finish(receipt, json, fail_if_unchanged=fail_if_unchanged)
 
 
 def _in_words(found: dict[str, Any]) -> dict[str, str]:

@@ -40,6 +40,7 @@ def try_(
     json: Json = False,
 ) -> None:
     """Vote on a folder of pictures or clips in the browser. Example: rewarddance try my_pictures"""
+    from annotation.voter.app import Voter
     from annotation.voter.serve import serve
     from annotation.voter.session import Session
     from pipelines.cli.output import emit
@@ -47,7 +48,8 @@ def try_(
 
     with open_warehouse(warehouse) as opened:
         campaign_id = prepare(opened, folder, table, prompt, dimension, per_prompt)
-        serve(Session(opened, campaign_id, rater), port, lambda address: announce(address, no_open))
+        session = Session(opened, campaign_id, rater)
+        serve(lambda finished: Voter(session, finished), port, lambda address: announce(address, no_open))
         found = write_results(opened, campaign_id, out or Path("runs") / f"try-{folder.resolve().name}")
     if json:
         emit(found, True)
@@ -55,9 +57,10 @@ def try_(
         _print(found)
 
 
-def announce(address: str, no_open: bool) -> None:
+def announce(address: str, no_open: bool, what: str = "vote here",
+             how: str = "end with E on the page, or Ctrl-C here") -> None:
     """Say where the page is, on stderr, and open a browser there."""
-    typer.echo(f"vote here:  {address}\nend with E on the page, or Ctrl-C here", err=True)
+    typer.echo(f"{what}:  {address}\n{how}", err=True)
     if not no_open:
         typer.launch(address)
 

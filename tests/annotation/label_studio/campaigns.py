@@ -9,7 +9,7 @@ import httpx
 import numpy as np
 
 from annotation import pairing
-from annotation.label_studio.publish import config_of, publish
+from annotation.label_studio.publish import config_of, item_config_of, publish
 from annotation.label_studio.raters import log_in
 from generation.candidates import media_row
 from simulation.render import render_clip, render_image
@@ -68,6 +68,15 @@ def again(warehouse: Warehouse, name: str, task: str = "t2i", **more: Any) -> Re
     generator = generator_row(f"secret-model-x {name}", "test", "1")["generator_id"]
     options: dict[str, Any] = {"task": task, "dimensions": DIMENSIONS, "votes_per_pair": 2, "generator_id": generator}
     return publish(warehouse, config_of(name, options | more))
+
+
+def inspection(warehouse: Warehouse, name: str, prompts: int = 1, task: str = "t2i", condition: bool = False,
+               tags: dict[str, str] | None = None, **more: Any) -> Receipt:
+    """Items of their own, to be passed or failed by one person each, published."""
+    pairs(warehouse, name, prompts, task, condition, tags)
+    generator = generator_row(f"secret-model-x {name}", "test", "1")["generator_id"]
+    options: dict[str, Any] = {"task": task, "dimensions": DIMENSIONS, "votes_per_item": 1, "generator_id": generator}
+    return publish(warehouse, item_config_of(name, options | more))
 
 
 def numbers(warehouse: Warehouse, name: str) -> list[tuple[str, int]]:

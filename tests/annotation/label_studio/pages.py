@@ -19,9 +19,8 @@ PREVIOUS = "[data-testid='prev-task']"
 # A rater is shown a pair once, and prompts of a campaign differ: another prompt is another task.
 _READY = """old => { const prompt = document.querySelector('.rd-prompt');
     return prompt && prompt.innerText && prompt.innerText !== old
-        && document.querySelectorAll('.rd-card img[src], .rd-card canvas').length >= 2
+        && [...document.querySelectorAll('.rd-card')].every(card => card.querySelector('img[src], canvas'))
         && document.querySelector("[data-testid^='bottombar-s'], [data-testid^='bottombar-u']") }"""
-_TICKED = "n => document.querySelectorAll('.rd input:checked').length >= n"
 _TICKED = "n => document.querySelectorAll('.rd input:checked').length >= n"
 _NEXT = f"old => !document.querySelector('.rd-prompt') || ({_READY})(old)"
 _ANSWER = re.compile(r"/api/(?:tasks/(\d+)/annotations|annotations/(\d+))/?\?")
@@ -74,6 +73,13 @@ class Desk:
                 except TooLong:
                     continue
             assert self.page.evaluate(_TICKED, count), f"the key {key!r} ticks nothing"
+
+    def reason(self, text: str) -> None:
+        """Types into the box; Shift+Enter takes it in, and the keys are hotkeys again."""
+        self.page.locator(".rd-last textarea").click()
+        self.page.keyboard.type(text)
+        self.page.keyboard.press("Shift+Enter")
+        self.page.wait_for_selector(f".rd-last :text('{text}')")
 
     def click(self, *answers: tuple[int, str]) -> None:
         """Buttons by number of the question and title, with the mouse."""

@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from annotation import consensus
-from annotation.label_studio.backend import LabelStudio
 from annotation.label_studio.sync import sync, totals
 from rm import instructions
-from tests.annotation.label_studio.campaigns import HOSTILE, Person, campaign
+from tests.annotation.label_studio.campaigns import HOSTILE, Person, campaign, inspection
 from tests.annotation.label_studio.conftest import NAMES, Studio
 from tests.annotation.label_studio.pages import ROOT, SIZES, Desk
 from warehouse import Warehouse, open_warehouse
@@ -42,23 +41,31 @@ def sit(studio: Studio, browser: Any) -> Iterator[Sit]:
 
 
 def _project(warehouse: Warehouse, name: str) -> int:
-    return next(iter(LabelStudio(warehouse, name).published()))
+    rows = warehouse.rows("SELECT DISTINCT split_part(backend_ref, ':', 1)::INT AS project FROM annotation_tasks "
+                          "JOIN campaigns USING (campaign_id) WHERE name = ?", [name])
+    return int(rows[0]["project"])
 
 
-PAGES = {
+PAGES: dict[str, dict[str, Any]] = {
     "pictures": {"dimensions": THREE},
     "reference": {"dimensions": THREE, "condition": True},
     "clips": {"task": "t2v", "dimensions": FOUR},
     "first-frame": {"task": "i2v", "dimensions": FOUR, "condition": True},
     "edit": {"task": "edit", "dimensions": THREE, "condition": True},
     "sensitive": {"dimensions": THREE, "tags": {"sensitive": "yes"}},
+    "item": {"dimensions": THREE, "item": True},
+    "item-clip": {"task": "i2v", "dimensions": FOUR, "condition": True, "item": True},
 }
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_everything_is_in_view(studio: Studio, sit: Sit, name: str) -> None:
     with open_warehouse(str(studio.root)) as warehouse:
-        campaign(warehouse, f"page {name}", prompts=1, **PAGES[name])
+        asked = dict(PAGES[name])
+        if asked.pop("item", False):
+            inspection(warehouse, f"page {name}", **asked)
+        else:
+            campaign(warehouse, f"page {name}", prompts=1, **asked)
         project = _project(warehouse, f"page {name}")
     desk = sit("ann")
     for size in SIZES:
@@ -125,6 +132,8 @@ def test_three_people_label_pictures_by_keyboard_and_clips_by_mouse(studio: Stud
         ann.open(pictures)
         for keys, answers in (("1q", ("left", "left")), ("4w", ("both_bad", "tie"))):
             ann.press(keys)
+            if keys == "1q":
+                ann.reason("warmer light")
             expected["pictures"] |= _votes(ann.send(), "ann", *answers)
         # Bob takes his first answer back for another one, and passes the second pair by.
         bob.open(pictures)
@@ -149,6 +158,10 @@ def test_three_people_label_pictures_by_keyboard_and_clips_by_mouse(studio: Stud
             expected["clips"] |= _votes(who.send_by_mouse(), name, "right", "tie")
         first = totals(sync(warehouse, "three pictures"))
         assert (first["votes"], first["skips"], first["flags"], first["rejects"]) == (8, 1, 1, 0)
+        reasons = warehouse.rows("SELECT DISTINCT r.text, r.author_id FROM rationales r JOIN votes v USING (rationale_id) "
+                                 "WHERE v.source = 'campaign:three pictures'")
+        writer = annotator_row("person", "ann@rewarddance.local")["annotator_id"]
+        assert reasons == [{"text": "warmer light", "author_id": writer}]
         [made] = studio.owner.get(f"/api/tasks/{deleted}/annotations/")
         assert cleo.page.request.delete(f"{cleo.home}/api/annotations/{made['id']}/").status == 403
         Person(studio, "cleo").delete(made["id"])

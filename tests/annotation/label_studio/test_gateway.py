@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
 
+from annotation.admission import event_row, resume
 from annotation.gateway.app import webhook_secret
 from annotation.gateway.desk import Desk
+from annotation.gateway.door import person
 from annotation.label_studio import state
 from annotation.label_studio.backend import LabelStudio
-from tests.annotation.label_studio.campaigns import campaign, choice, result
+from tests.annotation.label_studio.campaigns import again, campaign, choice, pairs, result
 from tests.annotation.label_studio.conftest import Studio
 from warehouse import open_warehouse
+from warehouse.errors import ConfigError
 
 pytestmark = pytest.mark.label_studio
 
@@ -36,6 +39,14 @@ class Visitor:
 
     def submit(self, task: int, given: list[dict[str, Any]], **more: Any) -> httpx.Response:
         return self.http.post(f"/api/tasks/{task}/annotations/", json={"result": given, "lead_time": 2.0} | more)
+
+
+def _until(true: Callable[[], bool]) -> None:
+    """Waits for what another process does."""
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +110,39 @@ def test_everything_else_is_refused(studio: Studio, project: int) -> None:
     assert stranger.get(f"/projects/{project}/data/").status_code == 403
 
 
+def test_a_test_comes_before_the_work_and_a_pause_ends_it(studio: Studio) -> None:
+    with open_warehouse(str(studio.root)) as warehouse:
+        pairs(warehouse, "admitted", 2)
+        with pytest.raises(ConfigError, match="0 questions with known answers"):
+            again(warehouse, "admitted", dimensions=("overall",), backend_options={"admission": {}})
+        rows = warehouse.rows("SELECT pair_id FROM pairs JOIN prompts USING (prompt_id) "
+                              "WHERE prompts.source = 'admitted'")
+        warehouse.merge("gold_items", [{"pair_id": row["pair_id"], "dimension": "overall", "label": "tie",
+                                        "explanation": "They are alike.", "source": "test"} for row in rows])
+        rules = {"questions": 2, "need": 2}
+        again(warehouse, "admitted", dimensions=("overall",), backend_options={"admission": rules})
+        project = next(iter(LabelStudio(warehouse, "admitted").published()))
+        ann, bob = Visitor(studio, "ann"), Visitor(studio, "bob")
+        page, asks = f"/projects/{project}/data/?labeling=1", f"/admission/{project}/"
+        assert ann.http.get(page).headers["location"] == asks
+        assert ann.http.get(f"/api/projects/{project}/next/").status_code == 403
+        assert httpx.get(f"{ann.http.base_url}{asks}state").status_code == 403
+        for number in range(2):
+            given = {"dimension": "overall", "number": number, "label": "tie"}
+            told = ann.http.post(f"{asks}answer", json=given).json()
+            assert told["right"] and told["explanation"] == "They are alike."
+        assert ann.http.get(f"{asks}state").json()["work"] == page
+        assert ann.http.get(page).status_code == 200 and bob.http.get(page).status_code == 303
+        task = ann.next(project)["id"]
+        assert bob.submit(task, [choice("overall", "left")]).status_code == 403
+        paused = event_row(person(studio.server.raters[0].email), "paused", {"why": "fast"}, None, None)
+        warehouse.merge("annotator_events", [paused])
+        _until(lambda: ann.http.get(page).status_code == 403)
+        assert ann.submit(task, [choice("overall", "left")]).status_code == 403
+        resume(warehouse, paused["annotator_id"], "talked")
+        _until(lambda: ann.http.get(page).status_code == 200)
+
+
 def test_a_deleted_project_stops_nobodys_other_work(studio: Studio, project: int) -> None:
     desk = Desk(str(studio.root))
     with open_warehouse(str(studio.root)) as warehouse:
@@ -117,12 +161,9 @@ def test_the_bell_wakes_the_sync_and_needs_its_secret(studio: Studio, project: i
     assert http.post("/webhook", headers={"X-RewardDance-Secret": "wrong"}).status_code == 401
     secret = webhook_secret(state.folder(studio.root))
     assert http.post("/webhook", headers={"X-RewardDance-Secret": secret}).status_code == 200
-    deadline = time.monotonic() + 60
     with open_warehouse(str(studio.root)) as warehouse:
         query = "SELECT count(*) AS n FROM votes WHERE source = 'campaign:gateway'"
-        while warehouse.rows(query)[0]["n"] == 0 and time.monotonic() < deadline:
-            time.sleep(0.1)
-        assert warehouse.rows(query)[0]["n"] > 0
+        _until(lambda: warehouse.rows(query)[0]["n"] > 0)
 
 
 def test_no_secret_reaches_a_log(studio: Studio, project: int) -> None:

@@ -23,6 +23,7 @@ from tests.annotation.label_studio.campaigns import (
     again,
     campaign,
     choice,
+    inspection,
     numbers,
     result,
 )
@@ -114,16 +115,41 @@ def test_every_change_arrives_once(studio: Studio, opened: Warehouse) -> None:
     assert rows[first["task_id"], "overall"]["label"] == first["left_side"] and first["state"] == "done"
     assert rows[first["task_id"], "overall"]["seconds"] == 4.5
     assert rows[first["task_id"], "overall"]["label_config_id"] == first["label_config_id"] is not None
+    mine = annotator_row("person", studio.server.raters[0].email)["annotator_id"]
+    reasons = opened.rows("SELECT r.text, r.author_kind, r.author_id FROM rationales r JOIN votes v USING (rationale_id) "
+                          "WHERE v.task_id = ?", [first["task_id"]])
+    assert reasons == [{"text": "warmer", "author_kind": "person", "author_id": mine}] * 2
     assert not totals(sync(opened, "changes"))["changed"]
     ann.edit(edited, result("tie", "left"))
     bob.delete(deleted)
     assert totals(sync(opened, "changes"))["deleted"] == 2
     assert not totals(sync(opened, "changes", full=True))["changed"]
-    mine = annotator_row("person", studio.server.raters[0].email)["annotator_id"]
     assert {row["annotator_id"] for row in _votes(opened, "changes")} == {mine} and kept != edited
     actions = Counter(row["action"] for row in opened.rows(
         "SELECT r.action FROM vote_revisions r JOIN votes v USING (vote_id) WHERE v.source = 'campaign:changes'"))
     assert actions == {"created": 6, "edited": 2, "deleted": 2}
+
+
+def test_items_pass_fail_and_change(studio: Studio, opened: Warehouse) -> None:
+    assert inspection(opened, "items", prompts=2).outputs["items"] == 4
+    assert not inspection(opened, "items", prompts=2).changed
+    tasks = numbers(opened, "items")
+    ann = Person(studio, "ann")
+    edited = ann.answer(tasks[0][1], result("pass", "fail"))
+    deleted = ann.answer(tasks[1][1], result("fail", "fail"))
+    ann.answer(tasks[2][1], result("left", "fail"))
+    ann.answer(tasks[3][1], [choice("flag", "broken")])
+    said = totals(sync(opened, "items"))
+    assert (said["votes"], said["flags"], said["rejects_by_reason"]) == (4, 1, {"unknown_choice": 1})
+    ann.edit(edited, result("fail", "fail"))
+    ann.delete(deleted)
+    assert totals(sync(opened, "items"))["deleted"] == 2
+    rows = opened.rows("SELECT v.task_id, v.dimension, v.label, v.candidate_id = t.candidate_id AS same, v.pair_id, "
+                       "v.label_config_id = t.label_config_id AS page FROM votes v JOIN annotation_tasks t "
+                       "USING (task_id) WHERE v.source = 'items:items' AND NOT v.deleted ORDER BY v.dimension")
+    told = {"task_id": tasks[0][0], "label": "fail", "same": True, "pair_id": None, "page": True}
+    assert rows == [told | {"dimension": dimension} for dimension in ("overall", "text_alignment")]
+    assert not totals(sync(opened, "items", full=True))["changed"]
 
 
 def test_what_does_not_fit_is_a_reject_with_its_annotation(studio: Studio, opened: Warehouse) -> None:

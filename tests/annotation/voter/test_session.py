@@ -9,6 +9,8 @@ import pytest
 
 from annotation.consensus import ConsensusConfig
 from annotation.consensus import run as consensus
+from annotation.open_tasks import OpenTaskConfig
+from annotation.open_tasks import run as open_tasks
 from annotation.voter.results import summary, vote_lines, voted
 from annotation.voter.session import Session
 from tests.annotation.voter.folders import campaign_of, pictures
@@ -32,23 +34,39 @@ def _votes(warehouse: Warehouse) -> list[tuple[str, bool]]:
     return [(row["label"], row["deleted"]) for row in warehouse.rows("SELECT label, deleted FROM votes ORDER BY ALL")]
 
 
-def test_votes_are_unswapped_and_win_rates_follow(warehouse: Warehouse, campaign: str) -> None:
+def _both_sides(warehouse: Warehouse, folder: Path) -> str:
+    """A campaign over the folder in which each generator stands on both sides: sides follow from ids and the seed."""
+    for seed in range(100):
+        asked = OpenTaskConfig(name=f"seed {seed}", candidate_source=f"try:{folder.resolve()}", votes_per_pair=1,
+                               seed=seed)
+        campaign = str(open_tasks(asked, warehouse).outputs["campaign_id"])
+        shown = Session(warehouse, campaign, "me").upcoming(9)
+        if len({_generator(warehouse, task.left) for task in shown}) == 2:
+            return campaign
+    raise AssertionError("every seed puts one generator on one side")
+
+
+def test_votes_are_unswapped_and_win_rates_follow(warehouse: Warehouse, tmp_path: Path) -> None:
     """Somebody who always wants beta: beta wins six of six, whichever side it stood on."""
-    session = Session(warehouse, campaign, "me")
+    campaign_of(warehouse, pictures(tmp_path / "mine", PROMPTS))
+    campaign = _both_sides(warehouse, tmp_path / "mine")
+    session, sides = Session(warehouse, campaign, "me"), set()
     while ahead := session.upcoming():
         side = "left" if _generator(warehouse, ahead[0].left) == "beta" else "right"
+        sides.add(side)
         session.vote(ahead[0].task_id, side, 1.5)
     session.close()
     rows = voted(warehouse, campaign)
     found = summary(rows)
     beta, alpha = found["win_rates"]
-    assert (session.done, found["votes"]) == (6, 6)
+    assert sides == {"left", "right"} and (session.done, found["votes"]) == (6, 6)
     assert (beta["generator"], beta["rate"], beta["wins"], alpha["rate"]) == ("beta", 1.0, 6, 0.0)
     # Wilson's interval for 6 of 6 (statsmodels 0.14, proportion_confint).
     assert (beta["low"], beta["high"]) == pytest.approx((0.6097, 1.0), abs=1e-3)
     lines = [json.loads(line) for line in vote_lines(rows).splitlines()]
     assert all(line["winner"] == "beta" and line["guideline_version"] == 1 for line in lines)
-    assert {row["state"] for row in warehouse.rows("SELECT state FROM annotation_tasks")} == {"done"}
+    states = warehouse.rows("SELECT DISTINCT state FROM annotation_tasks WHERE campaign_id = ?", [campaign])
+    assert states == [{"state": "done"}]
     assert consensus(ConsensusConfig(campaign_ids=(campaign,)), warehouse).outputs["n_votes"] == 6
 
 
