@@ -29,6 +29,7 @@ from annotation.gateway.admissions import Admissions
 from annotation.gateway.desk import Desk, body_is_pass, without_others
 from annotation.gateway.media import media_router
 from annotation.gateway.sessions import COOKIE, Session, Sessions
+from annotation.gateway.shelf import Shelf
 from annotation.gateway.signing import MediaSigner, own_secret
 from annotation.label_studio import state
 from annotation.label_studio.sync import sync
@@ -68,6 +69,7 @@ class Gateway:
         self.sessions = Sessions(server.url, server.raters, self.secret)
         self.desk = Desk(warehouse)
         self.signer = MediaSigner(own_secret(self.folder / "media.key"))
+        self.shelf = Shelf(server.media_url, self.secret) if server.media_url else None
         self.admissions = Admissions(warehouse, self.sessions, self.signer, self.desk.campaigns.get)
         self.bell = asyncio.Event()
         self._looking = asyncio.Lock()
@@ -76,7 +78,7 @@ class Gateway:
         """The ASGI application."""
         with open_warehouse(self.warehouse) as opened:
             store = opened.media
-        media = media_router(store, self.signer, self.folder / "media")
+        media = media_router(store, self.signer, self.folder / "media", shelf=self.shelf)
         return Starlette(
             routes=[
                 Mount("/media", media),

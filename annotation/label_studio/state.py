@@ -29,7 +29,7 @@ class Rater(BaseModel):
 
 
 class Server(BaseModel):
-    """A running (or stopped: `pid` 0) Label Studio and the gateway before it."""
+    """A running (or stopped: `pid` 0) Label Studio and the gateway before it; media are presigned at `media_url`."""
 
     url: str
     token: str
@@ -39,6 +39,7 @@ class Server(BaseModel):
     database: str = ""
     gateway_url: str = ""
     gateway_pid: int = 0
+    media_url: str = ""
     raters: list[Rater] = []
 
 

@@ -21,6 +21,7 @@ from typing import Any
 import httpx
 from filelock import FileLock
 
+from annotation.gateway.shelf import Shelf
 from annotation.gateway.signing import own_secret
 from annotation.label_studio import environment, raters, state
 from annotation.label_studio.client import StudioClient
@@ -37,13 +38,15 @@ _ACTIONS = ["ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_DELETED"]
 class Wishes:
     """Options of `up`: rater names, PostgreSQL URL ("" for SQLite), where the gateway listens, how the world calls it.
 
-    `listen` is HOST:PORT, port 0 for a free one; `public_url` stands in the links where a proxy is in front.
+    `listen` is HOST:PORT, port 0 for a free one; `public_url` stands in the links where a proxy is in front; `media`
+    (s3://BUCKET/PREFIX) is where media are presigned, "" to serve them by the gateway or as before.
     """
 
     names: Sequence[str] = ()
     database: str = ""
     listen: str = "127.0.0.1:0"
     public_url: str = ""
+    media: str = ""
 
 
 def up(warehouse: str, wishes: Wishes, agree: Callable[[str], bool], warn: Callable[[str], None]) -> dict[str, Any]:
@@ -53,8 +56,10 @@ def up(warehouse: str, wishes: Wishes, agree: Callable[[str], bool], warn: Calla
         server, started = _studio(place, wishes.database, agree)
         _advise(server, wishes, warn)
         made = raters.add(server, wishes.names or ([] if server.raters else [_me()]))
+        moved = bool(wishes.media) and wishes.media != server.media_url
+        server.media_url = Shelf(wishes.media, b"").url if wishes.media else server.media_url
         state.save(place, server)
-        if made or not alive(server.gateway_pid) or not _answers(server.gateway_url):
+        if made or moved or not alive(server.gateway_pid) or not _answers(server.gateway_url):
             _gateway(warehouse, place, server, wishes.listen)
             started = True
         _webhook(place, server)
@@ -108,7 +113,7 @@ def _studio(place: Path, database: str, agree: Callable[[str], bool]) -> tuple[S
         StudioClient(outside.url, outside.token).get("/api/current-user/whoami")
         same = known is not None and known.url == outside.url
         kept = {"raters": known.raters if known and same else [], "gateway_pid": known.gateway_pid if known else 0,
-                "gateway_url": known.gateway_url if known else ""}
+                "gateway_url": known.gateway_url if known else "", "media_url": known.media_url if known else ""}
         return outside.model_copy(update=kept), False
     if known is not None and known.database and database and known.database != database:
         raise ConfigError("this warehouse's Label Studio has another database", where=str(place / "server.json"))

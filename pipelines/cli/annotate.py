@@ -65,6 +65,7 @@ Names = Annotated[Path | None, typer.Option("--raters", help="File with one name
 Database = Annotated[str, typer.Option(help="postgresql://user:password@host/name; default SQLite, up to 10 raters.")]
 Listen = Annotated[str, typer.Option(help="HOST:PORT of the raters' server; port 0 is a free one.")]
 PublicUrl = Annotated[str, typer.Option(help="Address in the links, where a proxy stands in front.")]
+Media = Annotated[str, typer.Option(help="s3://BUCKET/PREFIX: media come from there by presigned address.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Install Label Studio (about 1 GB) without asking.")]
 
 
@@ -74,6 +75,7 @@ def up(
     database: Database = "",
     listen: Listen = "127.0.0.1:0",
     public_url: PublicUrl = "",
+    media: Media = "",
     yes: Yes = False,
     warehouse: WarehouseUrl = DEFAULT_WAREHOUSE,
     json: Json = False,
@@ -92,7 +94,7 @@ def up(
         typer.echo(f"warning: {text}", err=True)
 
     typer.echo("starting (the very first time takes some minutes) ...", err=True)
-    wishes = Wishes(read_names(raters) if raters else (), database, listen, public_url.rstrip("/"))
+    wishes = Wishes(read_names(raters) if raters else (), database, listen, public_url.rstrip("/"), media)
     answer = start(warehouse, wishes, agree, warn)
     emit(answer, json)
     _leave(answer, fail_if_unchanged)

@@ -158,8 +158,8 @@ def test_three_people_label_pictures_by_keyboard_and_clips_by_mouse(studio: Stud
             expected["clips"] |= _votes(who.send_by_mouse(), name, "right", "tie")
         first = totals(sync(warehouse, "three pictures"))
         assert (first["votes"], first["skips"], first["flags"], first["rejects"]) == (8, 1, 1, 0)
-        reasons = warehouse.rows("SELECT DISTINCT r.text, r.author_id FROM rationales r JOIN votes v USING (rationale_id) "
-                                 "WHERE v.source = 'campaign:three pictures'")
+        reasons = warehouse.rows("SELECT DISTINCT r.text, r.author_id FROM rationales r "
+                                 "JOIN votes v USING (rationale_id) WHERE v.source = 'campaign:three pictures'")
         writer = annotator_row("person", "ann@rewarddance.local")["annotator_id"]
         assert reasons == [{"text": "warmer light", "author_id": writer}]
         [made] = studio.owner.get(f"/api/tasks/{deleted}/annotations/")

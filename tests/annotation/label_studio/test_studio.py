@@ -116,8 +116,8 @@ def test_every_change_arrives_once(studio: Studio, opened: Warehouse) -> None:
     assert rows[first["task_id"], "overall"]["seconds"] == 4.5
     assert rows[first["task_id"], "overall"]["label_config_id"] == first["label_config_id"] is not None
     mine = annotator_row("person", studio.server.raters[0].email)["annotator_id"]
-    reasons = opened.rows("SELECT r.text, r.author_kind, r.author_id FROM rationales r JOIN votes v USING (rationale_id) "
-                          "WHERE v.task_id = ?", [first["task_id"]])
+    reasons = opened.rows("SELECT r.text, r.author_kind, r.author_id FROM rationales r "
+                          "JOIN votes v USING (rationale_id) WHERE v.task_id = ?", [first["task_id"]])
     assert reasons == [{"text": "warmer", "author_kind": "person", "author_id": mine}] * 2
     assert not totals(sync(opened, "changes"))["changed"]
     ann.edit(edited, result("tie", "left"))

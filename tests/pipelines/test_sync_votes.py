@@ -1,0 +1,33 @@
+"""The scheduled syncs: what prefect.yaml names exists, is scheduled, and runs."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+import yaml
+
+pytestmark = pytest.mark.prefect
+ROOT = Path(__file__).resolve().parents[2]
+DEPLOYMENTS = {item["name"]: item for item in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]}
+
+
+def test_every_deployment_names_a_flow_and_its_parameters() -> None:
+    from prefect.client.schemas.schedules import construct_schedule
+
+    for item in DEPLOYMENTS.values():
+        path, _, name = item["entrypoint"].partition(":")
+        flow = getattr(importlib.import_module(path.removesuffix(".py").replace("/", ".")), name)
+        assert flow.validate_parameters(item["parameters"])["warehouse"]
+        assert [construct_schedule(**schedule) for schedule in item["schedules"]]
+    nightly = DEPLOYMENTS["nightly-reconciliation"]
+    minute, hour, *days = nightly["schedules"][0]["cron"].split()
+    assert days == ["*", "*", "*"] and minute.isdecimal() and hour.isdecimal() and nightly["parameters"]["full"] is True
+
+
+def test_the_flow_runs(tmp_path: Path, prefect_environment: dict[str, str]) -> None:
+    from pipelines.flows.sync_votes import sync_votes
+
+    answer = sync_votes(str(tmp_path / "warehouse"), full=True)
+    assert answer["changed"] is False and answer["campaigns"] == 0
