@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from warehouse.hashing import canonical_json
 from warehouse.lake import commit_lock, connect
 from warehouse.media.store import MediaStore
 from warehouse.place import Place, find_place
+from warehouse.scratch import Scratch, scratch
 from warehouse.tables import KEYS, MUTABLE, VOLATILE_COLUMNS
 
 _NO_ROOM = re.compile(r"no space left|disk (is )?full|could not write", re.IGNORECASE)
@@ -72,9 +73,9 @@ class Warehouse:
         """Result of a query as an Arrow table, at the latest snapshot."""
         return self._connection.execute(sql, list(params)).to_arrow_table()
 
-    def rows(self, sql: str, params: Sequence[Any] = ()) -> list[dict[str, Any]]:
+    def rows(self, sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[dict[str, Any]]:
         """Result of a query as dictionaries; for results that fit in memory comfortably."""
-        cursor = self._connection.execute(sql, list(params))
+        cursor = self._connection.execute(sql, dict(params) if isinstance(params, Mapping) else list(params))
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
@@ -86,6 +87,10 @@ class Warehouse:
             yield from cursor.execute(sql).to_arrow_reader(rows)
         finally:
             cursor.close()
+
+    def scratch(self) -> AbstractContextManager[Scratch]:
+        """Temporary tables beside the lake's, until the block ends."""
+        return scratch(self._connection)
 
     def snapshot(self) -> int:
         """DuckLake's catalog-wide snapshot id; moves with every commit and stays out of every content id."""

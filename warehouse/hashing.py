@@ -11,7 +11,7 @@ from typing import Any
 Part = str | int | float | bytes | bool | None
 
 
-def sha256_hex(data: bytes) -> str:
+def sha256_hex(data: bytes | memoryview) -> str:
     """64 hex digits of SHA-256."""
     return hashlib.sha256(data).hexdigest()
 
@@ -55,6 +55,12 @@ class Column(str):
     __slots__ = ()
 
 
+class IdColumn(Column):
+    """The same where the value is always a content id: its length need not be looked at."""
+
+    __slots__ = ()
+
+
 def content_id_sql(*parts: Part | Column) -> str:
     """The SQL expression that gives `content_id` of the same parts, where some of them are columns."""
     blobs = [_blob(part) for part in parts]
@@ -62,9 +68,16 @@ def content_id_sql(*parts: Part | Column) -> str:
 
 
 def _blob(part: Part | Column) -> str:
+    if isinstance(part, IdColumn):
+        return f"(from_hex('{_encode('0' * 32)[:9].hex()}') || encode({part}))"
     if isinstance(part, Column):
         return f"('s'::BLOB || from_hex(printf('%016x', strlen({part}))) || encode({part}))"
     return f"from_hex('{_encode(part).hex()}')"
+
+
+def literal(text: str) -> str:
+    """A SQL text."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def netstrings(texts: Iterable[str]) -> bytes:

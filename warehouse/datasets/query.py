@@ -18,7 +18,7 @@ from warehouse.catalog import Warehouse
 from warehouse.datasets.recipe import BuildConfig
 from warehouse.errors import ConflictError, NotFoundError
 from warehouse.forget import subject, subject_sql, withdrawals
-from warehouse.hashing import Column
+from warehouse.hashing import Column, literal
 from warehouse.records import Row
 
 _TABLE = re.compile(r"@(\w+) (\w+)")
@@ -31,11 +31,6 @@ SELECT uri FROM @media m WHERE uri IS NOT NULL AND media_id IN (
     SELECT media_id FROM @candidates c SEMI JOIN candidate USING (candidate_id)
     UNION SELECT condition_media_id FROM @prompts t SEMI JOIN shown USING (prompt_id))
 """
-
-
-def literal(text: str) -> str:
-    """A SQL text."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def texts(values: Sequence[str]) -> str:

@@ -129,9 +129,10 @@ class Format:
     label column's values mean. `paths` are columns (or roles) that hold a path: it is brought to one spelling before
     rows are compared. `skip` names folders that hold other things. `hint` is shown where a column is missing.
     `expected` are reasons for which whole public datasets leave rows out: they do not count against the reject limit.
+    `read` is None for the one format whose rows need no Python: the config's columns say it all (table.py).
     """
 
-    read: Reader
+    read: Reader | None
     required: tuple[str, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict)
     paths: tuple[str, ...] = ()

@@ -17,35 +17,46 @@ class Reading:
 
     def __init__(self, format: Format, options: FormatOptions, root: Path, files: Sequence[Path]) -> None:
         self._format, self._options = format, options
-        self._root, self._files = root, files
+        self._root, self.files = root, files
         self.read = self.duplicates = 0
         self._refused: list[Refused] = []
 
+    @property
+    def names(self) -> list[str]:
+        """The files as rejects name them."""
+        return [path.relative_to(self._root).as_posix() for path in self.files]
+
     def outcomes(self, dedupe: bool = True) -> Iterator[Outcome]:
         """Comparisons, embedded media and refused rows of all files; rows equal in every field count once."""
-        for outcome in self._format.read(self._rows(dedupe), self._options):
-            yield from self._refusals()
+        assert self._format.read is not None
+        for outcome in self._format.read(self._unlike(dedupe), self._options):
+            yield from self.refusals()
             yield outcome
-        yield from self._refusals()
+        yield from self.refusals()
 
-    def _refusals(self) -> Iterator[Refused]:
+    def refusals(self) -> Iterator[Refused]:
+        """Rows that could not be used so far; each is told once."""
         yield from self._refused
         self._refused.clear()
 
-    def _rows(self, dedupe: bool) -> Iterator[SourceRow]:
+    def _unlike(self, dedupe: bool) -> Iterator[SourceRow]:
+        seen: set[bytes] = set()
+        for path in self.files:
+            yield from (row for row in self.rows(path) if not dedupe or self._is_new(row, seen))
+
+    def rows(self, path: Path) -> Iterator[SourceRow]:
+        """Usable rows of one file; the others wait in `refusals`."""
         columns = self._options.columns
         paths = [columns.get(name, name) for name in self._format.paths]
-        seen: set[bytes] = set()
-        for path in self._files:
-            checked, name = False, path.relative_to(self._root).as_posix()
-            for row in read_rows(path, name):
-                if not checked and not row.problem:
-                    self._check_columns(row, path)
-                    checked = True
-                numbered = _clean(row, paths, self.read)
-                self.read += 1
-                if self._is_usable(numbered) and (not dedupe or self._is_new(numbered, seen)):
-                    yield numbered
+        checked, name = False, path.relative_to(self._root).as_posix()
+        for row in read_rows(path, name):
+            if not checked and not row.problem:
+                self.check_columns(list(row.fields), path)
+                checked = True
+            numbered = _clean(row, paths, self.read)
+            self.read += 1
+            if self._is_usable(numbered):
+                yield numbered
 
     def _is_usable(self, row: SourceRow) -> bool:
         if row.problem:
@@ -65,15 +76,18 @@ class Reading:
         seen.add(mark)
         return True
 
-    def _check_columns(self, row: SourceRow, path: Path) -> None:
-        """A table lacks a column in all rows or in none; objects differ, so only one that has none of them is told."""
+    def check_columns(self, there: Sequence[str], path: Path) -> None:
+        """A table lacks a column in all rows or in none; objects differ, so only one that has none of them is told.
+
+        Raises InvalidInputError.
+        """
         is_table, named = path.suffix.lower() in TABULAR, [name for name in self._options.columns.values() if name]
         needed = [*self._format.required, *named] if is_table else [*self._format.required] or named
-        missing = [name for name in needed if name not in row.fields]
+        missing = [name for name in needed if name not in there]
         if not missing or (not is_table and len(missing) < len(needed)):
             return
-        there = f"it has {', '.join(map(str, row.fields))}"[:500]
-        hint = f"{there}. {self._format.hint}" if self._format.hint else there
+        listed = f"it has {', '.join(map(str, there))}"[:500]
+        hint = f"{listed}. {self._format.hint}" if self._format.hint else listed
         raise InvalidInputError(f"no columns {', '.join(missing)}", where=str(path), hint=hint)
 
 

@@ -7,7 +7,7 @@ rejects with file and row.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +17,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from warehouse.catalog import Warehouse
 from warehouse.errors import InvalidInputError
 from warehouse.hashing import content_id
+from warehouse.importers.by_columns import TableImport
 from warehouse.importers.comparison import SIDE_LABELS, Comparison, FormatOptions, Licence
 from warehouse.importers.fields import spelled
 from warehouse.importers.formats import FORMATS
@@ -108,8 +109,15 @@ class _Import:
         self.media_root = config.media_root or self.root
         self.digests = [file_digest(path) for path in self.files]
 
+    @property
+    def source(self) -> Source:
+        """What its rows have in common."""
+        task, licence = self.config.task or self.format.task, self.config.licence_row()
+        kind = "video" if task in ("t2v", "i2v") else "image"
+        return Source(self.config.source, task, kind, self.config.domain, licence["licence_id"] if licence else None)
+
     @cached_property
-    def _options(self) -> FormatOptions:
+    def options(self) -> FormatOptions:
         config = self.config
         return FormatOptions(
             config.dimension,
@@ -122,7 +130,7 @@ class _Import:
 
     def reading(self) -> Reading:
         """A fresh pass over the files."""
-        return Reading(self.format, self._options, self.root, self.files)
+        return Reading(self.format, self.options, self.root, self.files)
 
     def inputs(self) -> tuple[dict[str, str], int]:
         """Digests of the files and of the media that are there, and the number of rows; raises InvalidInputError."""
@@ -130,11 +138,15 @@ class _Import:
         media = files_digest(self.media_root, _paths(reading))
         if not reading.read:
             raise InvalidInputError("no rows", where=str(self.config.path))
-        inputs = {"files": content_id("files", *self.digests), "media": media}
+        return self.file_inputs() | {"media": media}, reading.read
+
+    def file_inputs(self) -> dict[str, str]:
+        """Digests of the files of rows."""
+        inputs = {"files": content_id("files", *self.digests)}
         if self.config.prompts:
-            known = self._options.prompts
+            known = self.options.prompts
             inputs["prompts"] = content_id(*[part for pair in sorted(known.items()) for part in pair])
-        return inputs, reading.read
+        return inputs
 
 
 def _paths(reading: Reading) -> Iterator[str]:
@@ -146,21 +158,41 @@ def _paths(reading: Reading) -> Iterator[str]:
 
 
 def run(config: ImportConfig, warehouse: Warehouse) -> Receipt:
-    """Import; raises InvalidInputError for a file that cannot be used as a whole, before anything is written."""
+    """Import; raises InvalidInputError for a file that cannot be used as a whole, before any row is written."""
     importing = _Import(config)
+    return _by_columns(importing, warehouse) if importing.format.read is None else _by_rows(importing, warehouse)
+
+
+def _by_columns(importing: _Import, warehouse: Warehouse) -> Receipt:
+    with warehouse.scratch() as scratch:
+        options, root = importing.options, importing.media_root
+        table = TableImport(warehouse, scratch, importing.reading, root, options, importing.source)
+        inputs = importing.file_inputs() | {"media": table.read()}
+        return _stage(importing, warehouse, inputs, table.write)
+
+
+def _by_rows(importing: _Import, warehouse: Warehouse) -> Receipt:
     inputs, total = importing.inputs()
-    licence, task = config.licence_row(), config.task or importing.format.task
+
+    def write(recorder: Recorder) -> None:
+        reading = importing.reading()
+        Store(importing.source, warehouse, recorder, importing.media_root, total).write(reading.outcomes())
+        recorder.count("read", reading.read)
+        recorder.count("duplicates", reading.duplicates)
+
+    return _stage(importing, warehouse, inputs, write)
+
+
+def _stage(
+    importing: _Import, warehouse: Warehouse, inputs: dict[str, str], write: Callable[[Recorder], None]
+) -> Receipt:
+    config, licence = importing.config, importing.config.licence_row()
 
     def body(recorder: Recorder) -> None:
         if licence:
             warehouse.merge("licences", [licence], run_id=recorder.run_id)
         recorder.tolerate(*importing.format.expected)
-        kind = "video" if task in ("t2v", "i2v") else "image"
-        source = Source(config.source, task, kind, config.domain, licence["licence_id"] if licence else None)
-        reading = importing.reading()
-        Store(source, warehouse, recorder, importing.media_root, total).write(reading.outcomes())
-        recorder.count("read", reading.read)
-        recorder.count("duplicates", reading.duplicates)
+        write(recorder)
         recorder.output("source", config.source)
         recorder.output("licence", licence["name"] if licence else "")
 

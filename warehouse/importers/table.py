@@ -4,30 +4,33 @@ Columns: prompt, first, second (paths, or bytes in Parquet), label, and where th
 model_second, rater, dimension, condition (the picture that was edited or animated) and name_first, name_second (what
 identifies an item whose bytes are embedded). `labels` maps each value of the label column to first, second, tie or
 both_bad.
+
+Here stands what one value of each role means. Most values mean what they spell; `PLAIN` tells the database which ones,
+so that only the others pass through these functions (spelling.py). The rows are read by told.py, and become records in
+asked.py and ballots.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from warehouse.importers.comparison import (
-    SIDE_LABELS,
-    Comparison,
-    Format,
-    FormatOptions,
-    Item,
-    RowError,
-    SideLabel,
-    each_row,
-)
-from warehouse.importers.fields import media_item, name_of, spelled, text_of
-from warehouse.importers.source_row import SourceRow
+from warehouse.importers.comparison import SIDE_LABELS, Format, RowError, SideLabel
+from warehouse.importers.fields import clean_path, spelled
 from warehouse.records import DIMENSIONS
 
-_COLUMNS = {role: role for role in ("prompt", "first", "second", "label")} | dict.fromkeys(
-    ("model_first", "model_second", "name_first", "name_second", "rater", "dimension", "condition"), ""
-)
+ROLES = ("prompt", "first", "second", "label")
+OPTIONAL = ("model_first", "model_second", "name_first", "name_second", "rater", "dimension", "condition")
+MEDIA = ("first", "second", "condition")
+_COLUMNS = {role: role for role in ROLES} | dict.fromkeys(OPTIONAL, "")
 _SAME: dict[str, str] = {name: name for name in SIDE_LABELS}
+# Printable ASCII without a backslash, from and to something that is no blank, point or slash.
+_PATH = r"[!-\-0-\[\]-~]([ -\[\]-~]*[!-\-0-\[\]-~])?"
+# SQL conditions on {x} under which a value stands for itself.
+PLAIN = {
+    "prompt": "strlen({x}) = length({x}) AND regexp_matches({x}, '[!-~]')",
+    "path": f"regexp_full_match({{x}}, '{_PATH}') AND NOT contains({{x}}, '//') AND NOT contains({{x}}, '/.')",
+    "name": "regexp_full_match({x}, '[!-~]([ -~]*[!-~])?') AND lower({x}) NOT IN ('nan', 'none', 'null')",
+}
 
 
 def side_label(value: object, meaning: Mapping[str, str]) -> SideLabel:
@@ -42,37 +45,29 @@ def side_label(value: object, meaning: Mapping[str, str]) -> SideLabel:
     raise RowError("bad_label", f"{value!r} is no label, expected one of {', '.join(meaning or _SAME)}"[:300])
 
 
-def _item(row: SourceRow, options: FormatOptions, side: str) -> Item:
-    columns = options.columns
-    name = name_of(row, columns[f"name_{side}"]) if columns[f"name_{side}"] else ""
-    found = media_item(row, columns[side], name=name)
-    if not found.path and found.data is None and not name:
-        # A web address names an item as well as a path does.
-        text_of(row, columns[side])
-    model = columns[f"model_{side}"]
-    return Item(found.name, name_of(row, model) if model else "unknown", found.path, found.data)
-
-
-def _dimension(row: SourceRow, options: FormatOptions) -> str:
-    column = options.columns["dimension"]
-    value = text_of(row, column).strip() if column else options.dimension or "overall"
-    if value not in DIMENSIONS:
+def dimension_named(value: str) -> str:
+    """One of DIMENSIONS; raises RowError."""
+    if value.strip() not in DIMENSIONS:
         raise RowError("bad_dimension", f"{value!r}, expected one of {', '.join(DIMENSIONS)}"[:300])
-    return value
+    return value.strip()
 
 
-def _pair(row: SourceRow, options: FormatOptions) -> Comparison:
-    columns = options.columns
-    return Comparison(
-        rows=(row,),
-        prompt=text_of(row, columns["prompt"]),
-        prompt_item=row.location,
-        first=_item(row, options, "first"),
-        second=_item(row, options, "second"),
-        labels={_dimension(row, options): side_label(row.fields.get(columns["label"]), options.labels)},
-        rater=name_of(row, columns["rater"]) if columns["rater"] else None,
-        condition=media_item(row, columns["condition"]) if columns["condition"] else None,
-    )
+def prompt_text(value: str) -> str | None:
+    """The text as it stands, None where it is blank."""
+    return value if value.strip() else None
 
 
-TABLE = Format(each_row(_pair), columns=_COLUMNS, paths=("first", "second", "condition"), has_labels=True)
+def path_of(value: str) -> str | None:
+    """One spelling of a path, None where it is blank; a web address names an item as well, and stays as it is."""
+    given = value.strip()
+    if not given:
+        return None
+    return given if "://" in given else clean_path(given)
+
+
+def name_of(value: str) -> str | None:
+    """What somebody or something is called; None for nothing, nan, none and null."""
+    return spelled(value) or None
+
+
+TABLE = Format(None, columns=_COLUMNS, paths=MEDIA, has_labels=True)

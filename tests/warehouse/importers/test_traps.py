@@ -25,7 +25,9 @@ from warehouse.importers.source_row import SourceRow
 def outcomes(format: str, *rows: dict[str, Any], file: str = "x.json", **options: Any) -> list[Outcome]:
     columns = {**FORMATS[format].columns, **options.pop("columns", {})}
     listed = [SourceRow(file, number, fields, index=number - 1) for number, fields in enumerate(rows, 1)]
-    return list(FORMATS[format].read(listed, FormatOptions(columns=columns, **options)))
+    read = FORMATS[format].read
+    assert read
+    return list(read(listed, FormatOptions(columns=columns, **options)))
 
 
 def reasons(found: list[Outcome]) -> Counter[str]:
@@ -163,7 +165,9 @@ def test_imagerewarddb_groups_end_when_they_are_complete() -> None:
             read.append(number)
             yield SourceRow("x.json", number, fields)
 
-    found = FORMATS["imagerewarddb"].read(watched(), FormatOptions())
+    read_rows_of = FORMATS["imagerewarddb"].read
+    assert read_rows_of
+    found = read_rows_of(watched(), FormatOptions())
     first = next(found)
     assert isinstance(first, Comparison) and first.labels == {"overall": "first"} and len(read) == 2
     rest = list(found)
@@ -233,22 +237,14 @@ def test_label_studio_tasks_without_a_vote(task: dict[str, Any], reason: str) ->
     assert reasons(outcomes("label-studio", task, columns=NAMED)) == {reason: 1}
 
 
-def test_a_table_s_labels_may_be_of_any_type() -> None:
-    row = {"prompt": "p", "first": "a.png", "second": "b.png"}
-    labels = {"1": "first", "true": "second", "None": "tie", "X": "both_bad"}
-    rows = [row | {"label": label} for label in (1, 1.0, " 1", True, "TRUE", "None", "x", None, "2", [1])]
-    found = outcomes("table", *rows, labels=labels)
-    assert [item.labels["overall"] for item in comparisons(found)] == [
-        "first", "first", "first", "second", "second", "tie", "both_bad",
-    ]  # fmt: skip
-    assert reasons(found) == {"bad_label": 3}
-
-
 def test_files_of_another_dataset_are_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "train.json").write_text('[{"prompt": "p", "file_path": ["a", "b"], "human_preference": [1, 0]}]')
     (tmp_path / "x.json").write_text('[{"question": "q"}]')
-    for format, file, says in (("hpdv2", "x.json", "benchmark"), ("genai-bench-judge", "x.json", "BaiqiL"),
-                               ("label-studio", "train.json", "JSON-MIN"), ("table", "x.json", "second")):
+    for format, file, says in (
+        ("hpdv2", "x.json", "benchmark"),
+        ("genai-bench-judge", "x.json", "BaiqiL"),
+        ("label-studio", "train.json", "JSON-MIN"),
+    ):
         options = FormatOptions(columns=FORMATS[format].columns)
         reading = Reading(FORMATS[format], options, tmp_path, [tmp_path / file])
         with pytest.raises(InvalidInputError, match=says):
