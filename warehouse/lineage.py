@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from warehouse.catalog import Warehouse
 from warehouse.errors import InvalidInputError, NotFoundError
+from warehouse.hashing import literal
 from warehouse.records import Row
 
 # kind: (table, SQL of its id)
@@ -83,23 +84,21 @@ LINKS: tuple[tuple[str, str, str, str], ...] = (
 # The votes that a consensus read: those of its campaigns and sources, without the raters that it left out. Other
 # campaigns may have asked about the same pairs. Each side is cut down to the keys first: it may have millions of rows.
 _READ_VOTES = """(
-WITH p AS MATERIALIZED (SELECT * FROM preferences WHERE {preferences}),
-v AS MATERIALIZED (SELECT * FROM votes WHERE {votes})
-SELECT p.preference_id, v.vote_id FROM p JOIN consensus_runs c USING (consensus_id)
+WITH p AS MATERIALIZED (SELECT * FROM preferences WHERE pair_id IN ({pairs}){of_preferences}),
+v AS MATERIALIZED (SELECT * FROM votes WHERE pair_id IN ({pairs}){of_votes})
+SELECT {shown} FROM p JOIN consensus_runs c USING (consensus_id)
 JOIN v USING (pair_id, dimension) LEFT JOIN annotation_tasks a ON a.task_id = v.task_id
 WHERE (contains(c.params_json, '"' || a.campaign_id || '"') OR contains(c.params_json, '"' || v.source || '"'))
 AND json_extract_string(c.raters_json, '$."' || v.annotator_id || '".excluded') = 'false')"""
-_OF_PREFERENCES = {"preferences": "preference_id IN (SELECT unnest($1::VARCHAR[]))",
-                   "votes": "(pair_id, dimension) IN (SELECT (pair_id, dimension) FROM p)"}
-_OF_VOTES = {"votes": "vote_id IN (SELECT unnest($1::VARCHAR[]))",
-             "preferences": "(pair_id, dimension) IN (SELECT (pair_id, dimension) FROM votes "
-                            "WHERE vote_id IN (SELECT unnest($1::VARCHAR[])))"}
-# (made, source, key asked with): rows that pair the keys of both.
+# (made, source, key asked with): (table asked, columns shown). The other side's rows come with the key that each
+# belongs to as `_by`.
 _RELATIONS = {
-    ("preference", "vote", "preference_id"): _READ_VOTES.format(**_OF_PREFERENCES),
-    ("preference", "vote", "vote_id"): _READ_VOTES.format(**_OF_VOTES),
+    ("preference", "vote", "preference_id"): ("preferences", "v.*, p.preference_id AS _by"),
+    ("preference", "vote", "vote_id"): ("votes", "p.*, v.vote_id AS _by"),
 }
 _LONGEST_FACT = 300
+# So many ids stand in the query as they are: the scan then passes over all other rows' columns.
+_FEW = 500
 _Key = tuple[str, str]
 _Values = tuple[str, ...]
 
@@ -137,17 +136,16 @@ class _Record:
 
 def find(warehouse: Warehouse, record_id: str) -> tuple[str, list[Row]]:
     """Kind and rows of an id, a sample key being in as many rows as versions hold it; raises NotFoundError."""
-    parts = [f"(SELECT '{kind}' AS kind FROM {table} WHERE {sql} = $1 LIMIT 1)" for kind, (table, sql) in KINDS.items()]
-    found = warehouse.rows(" UNION ALL ".join(parts), [record_id])
-    if not found:
-        raise NotFoundError(
-            f"no record has the id {record_id!r}",
-            where=warehouse.url,
-            hint="any id of a table, a shard's uri or NAME@V; `rewarddance sql` finds them",
-        )
-    kind = found[0]["kind"]
-    table, sql = KINDS[kind]
-    return kind, warehouse.rows(f"SELECT *, {sql} AS _id FROM {table} WHERE {sql} = ?", [record_id])
+    # One table after the other: those of millions of rows come last, and most ids are found before.
+    for kind, (table, sql) in KINDS.items():
+        rows = warehouse.rows(f"SELECT *, {sql} AS _id FROM {table} WHERE {sql} = ?", [record_id])
+        if rows:
+            return kind, rows
+    raise NotFoundError(
+        f"no record has the id {record_id!r}",
+        where=warehouse.url,
+        hint="any id of a table, a shard's uri or NAME@V; `rewarddance sql` finds them",
+    )
 
 
 def _values(row: Row, columns: str) -> list[_Values]:
@@ -165,24 +163,25 @@ def _linked(
     columns: str,
     limit: int,
     relation: str = "",
-    by: str = "",
 ) -> dict[_Values, tuple[list[Row], int]]:
     """Rows of `kind` by the values of `columns`, at most `limit` records each, and how many records there are.
 
-    With a `relation`, rows that pair `columns` with the keys `by` of the other side, by the values of `by`.
+    With a `relation`, the rows that it pairs with the values.
     """
     table, sql = KINDS[kind]
-    joined = f"{table} t JOIN {relation} r USING ({columns})" if relation else f"{table} t"
     lists = [list(column) for column in zip(*wanted, strict=True)]
-    side, names = ("r", by.split(", ")) if relation else ("t", columns.split(", "))
+    names = ["_by"] if relation else columns.split(", ")
     keys = ", ".join(f"unnest(${i}::VARCHAR[]) AS _k{i}" for i in range(1, len(lists) + 1))
-    match = " AND ".join(f"{side}.{name}::VARCHAR = k._k{i}" for i, name in enumerate(names, 1))
+    match = " AND ".join(f"t.{name}::VARCHAR = k._k{i}" for i, name in enumerate(names, 1))
     if columns.endswith("_ids_json"):
         match = f"contains(t.{columns}, k._k1)"
+    elif len(names) == 1 and not relation and len(lists[0]) <= _FEW:
+        match += f" AND t.{columns} IN ({', '.join(map(literal, lists[0]))})"
     group = ", ".join(f"k._k{i}" for i in range(1, len(lists) + 1))
+    shown = "t.* EXCLUDE (_by)" if relation else "t.*"
     rows = warehouse.rows(
-        f"SELECT t.*, {sql} AS _id, {group}, count(DISTINCT {sql}) OVER (PARTITION BY {group}) AS _n "
-        f"FROM {joined} JOIN (SELECT {keys}) k ON {match} "
+        f"SELECT {shown}, {sql} AS _id, {group}, count(DISTINCT {sql}) OVER (PARTITION BY {group}) AS _n "
+        f"FROM {relation or table} t JOIN (SELECT {keys}) k ON {match} "
         f"QUALIFY dense_rank() OVER (PARTITION BY {group} ORDER BY {sql}) <= {limit} ORDER BY _id",
         lists,
     )
@@ -192,6 +191,19 @@ def _linked(
         total = int(row.pop("_n"))
         found.setdefault(values, ([], total))[0].append(row)
     return found
+
+
+def _related(warehouse: Warehouse, relation: tuple[str, str], key: str, ids: Sequence[str]) -> str:
+    """SQL of the rows that votes and preferences with these ids are joined to."""
+    asked, shown = relation
+    wanted = f"{key} IN ({', '.join(map(literal, ids))})"
+    pairs = warehouse.rows(f"SELECT DISTINCT pair_id FROM {asked} WHERE {wanted} AND pair_id IS NOT NULL")
+    return _READ_VOTES.format(
+        shown=shown,
+        pairs=", ".join(literal(row["pair_id"]) for row in pairs) or "NULL",
+        of_preferences=f" AND {wanted}" if asked == "preferences" else "",
+        of_votes=f" AND {wanted}" if asked == "votes" else "",
+    )
 
 
 class _Graph:
@@ -215,8 +227,10 @@ class _Graph:
                 for values in {value: None for row in self.records[key].rows for value in _values(row, have)}:
                     owners[values].append(key)
             if owners:
-                relation = _RELATIONS.get((made, source, have), "")
-                found = _linked(self.warehouse, list(owners), there, want, self.limit, relation, have)
+                pairing = _RELATIONS.get((made, source, have))
+                ids = [value[0] for value in owners]
+                relation = _related(self.warehouse, pairing, have, ids) if pairing else ""
+                found = _linked(self.warehouse, list(owners), there, want, self.limit, relation)
                 met |= self._join(owners, there, found)
         return met
 

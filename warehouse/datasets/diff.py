@@ -1,75 +1,116 @@
 """What changed between two versions, and the history of a dataset.
 
 Samples are the same where their key is: the same pair, dimension and instruction version. A sample is changed where
-its content hash is another, and the changed fields say how. Rows come by pages of the key, so that versions of millions
-of samples are compared by the database, and only what is asked for is brought here.
+its content hash is another, and the changed fields say how. The database compares what the versions store, so that
+millions of samples take a second; what they are about is looked up for the rows that are shown.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from warehouse.catalog import Warehouse
 from warehouse.datasets.versions import find_version, list_versions
 from warehouse.errors import InvalidInputError, NotFoundError
+from warehouse.hashing import literal
 from warehouse.records import Row
-from warehouse.views import using
+from warehouse.scratch import Scratch
 
 _OF_SAMPLE = ("split", "p_a", "instruction_id", "rationale_id", "reference_ids_json")
 _OF_PREFERENCE = ("p_tie", "n_votes", "n_a", "n_b", "n_tie", "n_both_bad", "split_population")
 FIELDS = _OF_SAMPLE + _OF_PREFERENCE
-_BOTH = """
-a AS (SELECT * FROM samples WHERE name = ? AND version = ?),
-b AS (SELECT * FROM samples WHERE name = ? AND version = ?)
+# Only what the versions store is compared; what the rows are about is looked up for those that are shown.
+_DIFFERING = """
+WITH a AS (SELECT sample_key, content_sha256 FROM samples WHERE name = $a AND version = $i),
+b AS (SELECT sample_key, content_sha256 FROM samples WHERE name = $b AND version = $j)
+SELECT coalesce(a.sample_key, b.sample_key) AS sample_key,
+    CASE WHEN a.sample_key IS NULL THEN 'added' WHEN b.sample_key IS NULL THEN 'removed' ELSE 'changed' END AS how
+FROM a FULL JOIN b USING (sample_key) WHERE a.content_sha256 IS DISTINCT FROM b.content_sha256
 """
-_COUNTS = f"""
-WITH {_BOTH}
-SELECT count(*) FILTER (a.sample_key IS NULL) AS added, count(*) FILTER (b.sample_key IS NULL) AS removed,
-    count(*) FILTER (a.content_sha256 <> b.content_sha256) AS changed,
-    count(*) FILTER (a.content_sha256 = b.content_sha256) AS unchanged
-FROM a FULL JOIN b USING (sample_key)
+_STORED = f"""
+SELECT s.sample_key, s.version = $i AND s.name = $a AS old, s.preference_id, {", ".join("s." + f for f in _OF_SAMPLE)}
+FROM samples s SEMI JOIN (SELECT sample_key FROM differing WHERE how = 'changed') d USING (sample_key)
+WHERE (s.name = $a AND s.version = $i) OR (s.name = $b AND s.version = $j)
 """
-_CHANGED = f"""
-WITH {_BOTH},
-changed AS (
-    SELECT sample_key, {{pairs}}
-    FROM a JOIN b USING (sample_key) LEFT JOIN preferences fa ON fa.preference_id = a.preference_id
-    LEFT JOIN preferences fb ON fb.preference_id = b.preference_id WHERE a.content_sha256 <> b.content_sha256
-)
+_MERGED = f"""
+SELECT s.*, {", ".join("f." + f for f in _OF_PREFERENCE)} FROM stored s LEFT JOIN (
+    SELECT * FROM preferences SEMI JOIN stored USING (preference_id)) f USING (preference_id)
 """
-_ROWS = """
-SELECT sample_key, split, pair_id, dimension, task, p_a, n_votes, prompt, generator_name_a, generator_name_b, media_a,
-    media_b FROM dataset_samples WHERE name = ? AND version = ? AND sample_key IN (SELECT unnest(?)) ORDER BY sample_key
-"""
-_ONLY = """
-SELECT sample_key FROM samples s WHERE name = ? AND version = ? AND NOT EXISTS
-    (SELECT 1 FROM samples o WHERE o.name = ? AND o.version = ? AND o.sample_key = s.sample_key)
-ORDER BY sample_key LIMIT ?
-"""
+_SHOWN = "sample_key, split, pair_id, dimension, task, p_a, preference_id"
 
 
-def _changed_sql(select: str) -> str:
-    pairs = [f"[a.{name}::VARCHAR, b.{name}::VARCHAR] AS {name}" for name in _OF_SAMPLE]
-    pairs += [f"[fa.{name}::VARCHAR, fb.{name}::VARCHAR] AS {name}" for name in _OF_PREFERENCE]
-    return _CHANGED.format(pairs=", ".join(pairs)) + select
+class _Compared:
+    """Two versions side by side: tables `differing` (sample_key, how) and, where samples changed, `merged`."""
+
+    def __init__(self, scratch: Scratch, a: Row, b: Row) -> None:
+        self._scratch = scratch
+        self._both = {"a": a["name"], "i": a["version"], "b": b["name"], "j": b["version"]}
+        scratch.table("differing", _DIFFERING, self._both)
+        found = dict(scratch.run("SELECT how, count(*) FROM differing GROUP BY how"))
+        of_b = [b["name"], b["version"]]
+        size = scratch.run("SELECT count(*) FROM samples WHERE name = ? AND version = ?", of_b)
+        self.counts = {how: int(found.get(how, 0)) for how in ("added", "removed", "changed")}
+        self.counts["unchanged"] = int(size[0][0]) - self.counts["added"] - self.counts["changed"]
+
+    def keys(self, how: str, limit: int) -> list[str]:
+        """The first samples that differ in this way."""
+        sql = "SELECT sample_key FROM differing WHERE how = ? ORDER BY sample_key LIMIT ?"
+        return [key for (key,) in self._scratch.run(sql, [how, limit])]
+
+    def fields(self, keys: list[str]) -> tuple[dict[str, int], dict[str, dict[str, list[str | None]]]]:
+        """Changed samples by field, of all; and of these keys each changed field's [old, new]."""
+        if not self.counts["changed"]:
+            return {}, {}
+        self._scratch.table("stored", _STORED, self._both)
+        self._scratch.table("merged", _MERGED)
+        pairs = ", ".join(f"[o.{name}::VARCHAR, n.{name}::VARCHAR]" for name in FIELDS)
+        sides = "merged o JOIN merged n ON o.sample_key = n.sample_key AND o.old AND NOT n.old"
+        differs = ", ".join(f"count(*) FILTER (o.{name} IS DISTINCT FROM n.{name})" for name in FIELDS)
+        total = dict(zip(FIELDS, self._scratch.run(f"SELECT {differs} FROM {sides}")[0], strict=True))
+        sql = f"SELECT o.sample_key, {pairs} FROM {sides} WHERE o.sample_key IN (SELECT unnest(?::VARCHAR[]))"
+        rows = {
+            str(key): {name: pair for name, pair in zip(FIELDS, values, strict=True) if pair[0] != pair[1]}
+            for key, *values in self._scratch.run(sql, [keys])
+        }
+        return {name: int(n) for name, n in total.items() if n}, rows
 
 
-def _field_counts(warehouse: Warehouse, both: list[Any]) -> dict[str, int]:
-    differs = ", ".join(f"count(*) FILTER ({name}[1] IS DISTINCT FROM {name}[2]) AS {name}" for name in FIELDS)
-    found = warehouse.rows(_changed_sql(f"SELECT {differs} FROM changed"), both)[0]
-    return {name: int(n) for name, n in found.items() if n}
+def _some(warehouse: Warehouse, table: str, columns: str, key: str, ids: Iterable[str | None]) -> dict[str, Row]:
+    """Rows of a table by their ids, which stand in the query: the scan passes over all other rows' columns."""
+    listed = ", ".join(sorted({literal(name) for name in ids if name}))
+    rows = warehouse.rows(f"SELECT {key}, {columns} FROM {table} WHERE {key} IN ({listed})") if listed else []
+    return {row[key]: row for row in rows}
 
 
-def _details(warehouse: Warehouse, row: Row, keys: list[str]) -> list[Row]:
-    return warehouse.rows(using(_ROWS), [row["name"], row["version"], keys]) if keys else []
+def _samples(warehouse: Warehouse, version: Row, keys: list[str]) -> list[Row]:
+    if not keys:
+        return []
+    listed = ", ".join(map(literal, keys))
+    return warehouse.rows(
+        f"SELECT {_SHOWN} FROM samples WHERE name = ? AND version = ? AND sample_key IN ({listed}) ORDER BY sample_key",
+        [version["name"], version["version"]],
+    )
 
 
-def _changed(warehouse: Warehouse, a: Row, b: Row, limit: int) -> list[dict[str, Any]]:
-    both = [a["name"], a["version"], b["name"], b["version"]]
-    found = warehouse.rows(_changed_sql("SELECT * FROM changed ORDER BY sample_key LIMIT ?"), [*both, limit])
-    fields = {row["sample_key"]: {name: row[name] for name in FIELDS if row[name][0] != row[name][1]} for row in found}
-    return [row | {"fields": fields[row["sample_key"]]} for row in _details(warehouse, b, list(fields))]
+def _describe(warehouse: Warehouse, rows: list[Row]) -> None:
+    """Add to samples what is shown of them: votes, prompt, generators and media."""
+    merged = _some(warehouse, "preferences", "n_votes", "preference_id", (row["preference_id"] for row in rows))
+    asked = (row["pair_id"] for row in rows)
+    pairs = _some(warehouse, "pairs", "prompt_id, candidate_a, candidate_b", "pair_id", asked)
+    prompts = _some(warehouse, "prompts", "text", "prompt_id", (pair["prompt_id"] for pair in pairs.values()))
+    shown = [pair[side] for pair in pairs.values() for side in ("candidate_a", "candidate_b")]
+    candidates = _some(warehouse, "candidates", "media_id, generator_id", "candidate_id", shown)
+    makers = _some(warehouse, "generators", "name", "generator_id", (c["generator_id"] for c in candidates.values()))
+    for row in rows:
+        pair = pairs.get(row["pair_id"], {})
+        row |= {"n_votes": merged.get(row.pop("preference_id"), {}).get("n_votes")}
+        row["prompt"] = prompts.get(pair.get("prompt_id", ""), {}).get("text")
+        for side in ("a", "b"):
+            candidate = candidates.get(pair.get(f"candidate_{side}", ""), {})
+            row[f"generator_name_{side}"] = makers.get(candidate.get("generator_id", ""), {}).get("name")
+            row[f"media_{side}"] = candidate.get("media_id")
 
 
 def diff(warehouse: Warehouse, first: str, second: str, limit: int = 20) -> dict[str, Any]:
@@ -81,18 +122,21 @@ def diff(warehouse: Warehouse, first: str, second: str, limit: int = 20) -> dict
     if limit < 0:
         raise InvalidInputError(f"limit must be at least 0, got {limit}")
     a, b = find_version(warehouse, first), find_version(warehouse, second)
-    both = [a["name"], a["version"], b["name"], b["version"]]
-    added = warehouse.rows(_ONLY, [*both[2:], *both[:2], limit])
-    removed = warehouse.rows(_ONLY, [*both, limit])
-    counts = warehouse.rows(_COUNTS, both)[0]
+    with warehouse.scratch() as scratch:
+        compared = _Compared(scratch, a, b)
+        keys = {how: compared.keys(how, limit) for how in ("added", "removed", "changed")}
+        fields, changes = compared.fields(keys["changed"])
+    later = _samples(warehouse, b, [*keys["added"], *keys["changed"]])
+    removed = _samples(warehouse, a, keys["removed"])
+    _describe(warehouse, [*later, *removed])
     return {
         "a": f"{a['name']}@{a['version']}",
         "b": f"{b['name']}@{b['version']}",
-        "counts": counts,
-        "fields": _field_counts(warehouse, both) if counts["changed"] else {},
-        "added": _details(warehouse, b, [row["sample_key"] for row in added]),
-        "removed": _details(warehouse, a, [row["sample_key"] for row in removed]),
-        "changed": _changed(warehouse, a, b, limit) if counts["changed"] else [],
+        "counts": compared.counts,
+        "fields": fields,
+        "added": [row for row in later if row["sample_key"] not in changes],
+        "removed": removed,
+        "changed": [row | {"fields": changes[row["sample_key"]]} for row in later if row["sample_key"] in changes],
     }
 
 
@@ -120,5 +164,6 @@ def log(warehouse: Warehouse, name: str) -> list[dict[str, Any]]:
 def _since_parent(warehouse: Warehouse, row: dict[str, Any], parent: dict[str, Any] | None) -> dict[str, Any]:
     if parent is None:
         return row | {"changes": None, "recipe": None}
-    counts = warehouse.rows(_COUNTS, [parent["name"], parent["version"], row["name"], row["version"]])[0]
+    with warehouse.scratch() as scratch:
+        counts = _Compared(scratch, parent, row).counts
     return row | {"changes": counts, "recipe": _recipe_changes(warehouse, parent["recipe_id"], row["recipe_id"])}
