@@ -20,7 +20,7 @@ def _import(warehouse: Warehouse, path: str) -> Any:
     from warehouse.importers.run import ImportConfig, run
 
     columns = {"rater": "rater", "dimension": "dimension"}
-    receipt = run(ImportConfig(format="table", path=path, name="benchmark table", columns=columns), warehouse)
+    receipt = run(ImportConfig(format="table", path=Path(path), name="benchmark table", columns=columns), warehouse)
     return {"votes": receipt.counts.get("votes"), "rejects": sum(receipt.rejected.values())}
 
 

@@ -161,13 +161,13 @@ def resume(folder: Path, samples: int, said: dict[str, float]) -> None:
     import pyarrow.parquet as pq
 
     from warehouse.shards.reader import ShardDataset
-    from warehouse.shards.writer import INDEX
+    from warehouse.shards.writer import INDEX, write_index
 
     index = pq.read_table(folder / INDEX)
     large = folder.with_name(f"{folder.name}-large")
     large.mkdir()
     times = -(-samples // len(index))
-    pq.write_table(pa.concat_tables([index] * times).slice(0, samples), large / INDEX)
+    write_index(pa.concat_tables([index] * times).slice(0, samples), large / INDEX)
     for shard in folder.glob("*.tar"):
         (large / shard.name).symlink_to(shard)
     before = ShardDataset(large, seed=1)

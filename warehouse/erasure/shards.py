@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from warehouse.shards import ustar
-from warehouse.shards.writer import INDEX, sync_folder
+from warehouse.shards.writer import INDEX, sync_folder, write_index
 
 
 def rewrite_split(folder: Path, keys: set[str]) -> None:
@@ -34,7 +34,7 @@ def rewrite_split(folder: Path, keys: set[str]) -> None:
             for shard in dict.fromkeys(row["shard"] for row in rows)
             for row in _copy(folder, fresh, shard, [row for row in rows if row["shard"] == shard], keys)
         ]
-        pq.write_table(pa.Table.from_pylist(kept, schema=index.schema), fresh / INDEX)
+        write_index(pa.Table.from_pylist(kept, schema=index.schema), fresh / INDEX)
         sync_folder(fresh)
         os.replace(folder, old)
         os.replace(fresh, folder)

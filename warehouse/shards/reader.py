@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -76,15 +77,21 @@ def _assemble(key: str, blob: bytes, where: str) -> Sample:
         raise CorruptDataError(f"sample {key} has not the members of a sample: {error!r}", where=where) from error
 
 
-def read_index(folder: Path) -> pa.Table:
-    """The index of a split; raises NotFoundError where there is none, CorruptDataError where it cannot be read."""
+def read_index(folder: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """The index of a split, whole or some columns; raises NotFoundError, or CorruptDataError where it is damaged."""
     path = folder / INDEX
     if not path.is_file():
         raise NotFoundError(f"no split here: {path} is missing", hint="see: rewarddance dataset list")
     try:
-        return pq.read_table(path, schema=INDEX_SCHEMA)
-    except (pa.ArrowException, OSError) as error:
+        # Mapped, not copied: what is stored plainly (writer.write_index) is there at once.
+        with pq.ParquetFile(path, memory_map=True) as file:
+            return file.read(columns=columns).cast(_schema_of(columns))
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise CorruptDataError(f"the index cannot be read: {error}", where=str(path)) from error
+
+
+def _schema_of(columns: Sequence[str] | None) -> pa.Schema:
+    return pa.schema([INDEX_SCHEMA.field(name) for name in columns or INDEX_SCHEMA.names])
 
 
 class ShardDataset:
@@ -114,10 +121,10 @@ class ShardDataset:
         self._index = self._read_index()
 
     def _read_index(self) -> dict[str, pa.Array]:
-        table = read_index(self.folder)
-        for column, values in self._kept.items():
-            if values:
-                table = table.filter(pc.is_in(table[column], pa.array(values, pa.string())))
+        kept = {column: values for column, values in self._kept.items() if values}
+        table = read_index(self.folder, (*_COLUMNS, *kept))
+        for column, values in kept.items():
+            table = table.filter(pc.is_in(table[column], pa.array(values, pa.string())))
         return {name: table[name].combine_chunks() for name in _COLUMNS}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -223,7 +230,16 @@ class ShardDataset:
 
     def fingerprint(self) -> str:
         """SHA-256 over the samples' own hashes, in order."""
-        return sha256_hex("".join(self._index["sha256"].to_pylist()).encode())
+        return sha256_hex(_joined(self._index["sha256"]))
+
+
+def _joined(texts: pa.StringArray) -> memoryview:
+    """The texts of an array without nulls, one behind the other, where they lie in memory."""
+    _, offsets, data = texts.buffers()
+    if data is None:
+        return memoryview(b"")
+    ends = np.frombuffer(offsets, np.int32, len(texts) + 1, texts.offset * 4)
+    return memoryview(data)[ends[0] : ends[-1]]
 
 
 def split_folder(warehouse: Warehouse | Path | str, name: str, version: int, split: str) -> Path:
