@@ -6,6 +6,7 @@ that new code relies on.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,7 +42,7 @@ def applied(connection: duckdb.DuckDBPyConnection) -> set[int]:
 
 
 def apply(connection: duckdb.DuckDBPyConnection, *, where: str) -> list[int]:
-    """Apply what is missing, in order, each file in its own transaction; call it under the commit lock.
+    """Apply what is missing, in order, as one transaction; call it under the commit lock.
 
     Returns the numbers applied now. Raises NewerSchemaError where the lake carries a migration that is not known here.
     """
@@ -54,19 +55,19 @@ def apply(connection: duckdb.DuckDBPyConnection, *, where: str) -> list[int]:
             hint="install the version that made it",
         )
     missing = [migration for migration in migrations if migration.number not in have]
-    for migration in missing:
-        _apply_one(connection, migration)
+    if missing:
+        _apply(connection, missing)
     return [migration.number for migration in missing]
 
 
-def _apply_one(connection: duckdb.DuckDBPyConnection, migration: Migration) -> None:
+def _apply(connection: duckdb.DuckDBPyConnection, missing: Sequence[Migration]) -> None:
+    now = datetime.now(UTC).replace(tzinfo=None)
     connection.execute("BEGIN")
     try:
-        connection.execute(migration.path.read_text(encoding="utf-8"))
-        connection.execute(
-            "INSERT INTO migrations VALUES (?, ?, ?)",
-            [migration.number, migration.name, datetime.now(UTC).replace(tzinfo=None)],
-        )
+        for migration in missing:
+            connection.execute(migration.path.read_text(encoding="utf-8"))
+            made = [migration.number, migration.name, now]
+            connection.execute("INSERT INTO migrations VALUES (?, ?, ?)", made)
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")
