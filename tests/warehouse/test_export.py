@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.warehouse.two_versions import Ids
-from warehouse import Warehouse
+from warehouse import Warehouse, open_warehouse
 from warehouse.datasets.recipe import SPLITS
 from warehouse.errors import ConfigError, ConflictError
 from warehouse.export import FORMATS, export
@@ -19,6 +21,15 @@ from warehouse.hashing import sha256_hex
 from warehouse.shards import Sample, open_split
 
 Exports = dict[str, tuple[Path, dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def calm(two_versions_root: tuple[Path, Ids], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
+    """A copy: exports are written into the audit, and other tests count them."""
+    folder = tmp_path_factory.mktemp("exporting") / "warehouse"
+    shutil.copytree(two_versions_root[0], folder)
+    with open_warehouse(str(folder)) as warehouse:
+        yield warehouse
 
 
 @pytest.fixture(scope="module")

@@ -56,7 +56,7 @@ def test_a_forgotten_rater_is_gone_from_the_next_version_and_an_erased_one_from_
     said = export(mine, "calm@1", "jsonl", tmp_path / "given")
     answer = forget(mine, "annotator", dov, erasing=False, dry_run=False)
     assert answer["changed"] and answer["rebuilt"][0]["version"] == 3
-    assert said["export_id"] in {item["export_id"] for item in answer["exports"]}
+    assert [item["export_id"] for item in answer["exports"]] == [said["export_id"]]
     votes = {sample.facts["pair_id"]: sample.facts["n_votes"] for sample in _samples(mine, 3)}
     assert votes[ids.pairs[0]] == 3 and not any("SECRETWORD" in sample.rationale for sample in _samples(mine, 3))
     assert any("SECRETWORD" in sample.rationale for sample in _samples(mine, 1))
