@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from warehouse.datasets.query import Snapshot, literal, texts
+from warehouse.datasets.query import Snapshot, texts
 from warehouse.datasets.recipe import split_sql
-from warehouse.hashing import Column, content_id_sql, netstrings_sql
+from warehouse.hashing import Column, content_id_sql, literal, netstrings_sql
 from warehouse.shards.reader import SAMPLE_SCHEMA
 
 MERGED_BY = ("consensus_id", "preference_id")
