@@ -76,7 +76,7 @@ class Desk:
 
     def reason(self, text: str) -> None:
         """Types into the box; Shift+Enter takes it in, and the keys are hotkeys again."""
-        self.page.locator(".rd-last textarea").click()
+        self.page.locator("[placeholder^='Why?']").click()
         self.page.keyboard.type(text)
         self.page.keyboard.press("Shift+Enter")
         self.page.wait_for_selector(f".rd-last :text('{text}')")
