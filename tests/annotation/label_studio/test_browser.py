@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
-from annotation import consensus
 from annotation.label_studio.sync import sync, totals
+from pipelines.cli.main import app
 from rm import instructions
-from tests.annotation.label_studio.campaigns import HOSTILE, Person, campaign, inspection
+from tests.annotation.label_studio.campaigns import HOSTILE, Person, campaign, inspection, pairs
 from tests.annotation.label_studio.conftest import NAMES, Studio
 from tests.annotation.label_studio.pages import ROOT, SIZES, Desk
 from warehouse import Warehouse, open_warehouse
-from warehouse.datasets import build
-from warehouse.datasets.recipe import BuildConfig
-from warehouse.records import annotator_row
+from warehouse.records import annotator_row, generator_row
 
 pytestmark = [pytest.mark.label_studio, pytest.mark.browser, pytest.mark.timeout(1200)]
 THREE = ("overall", "text_alignment", "visual_quality")
@@ -169,14 +169,37 @@ def test_three_people_label_pictures_by_keyboard_and_clips_by_mouse(studio: Stud
             sync(warehouse, name)
             assert _said(warehouse, name) == expected[name.split()[1]]
             assert not totals(sync(warehouse, name, full=True))["changed"]
-        _builds(warehouse, "three pictures")
 
 
-def _builds(warehouse: Warehouse, name: str) -> None:
-    """The votes stand in a dataset version."""
-    merged = consensus.run(consensus.ConsensusConfig(vote_sources=(f"campaign:{name}",), method="majority"), warehouse)
-    instructions.run(instructions.InstructionConfig(file=ROOT / "configs" / "instructions" / "default.yaml"), warehouse)
-    built = build.run(BuildConfig(name="people", consensus_ids=(merged.outputs["consensus_id"],)), warehouse)
-    rows = warehouse.rows("SELECT DISTINCT pair_id FROM samples WHERE name = 'people' INTERSECT "
-                          "SELECT pair_id FROM votes WHERE source = ? AND NOT deleted", [f"campaign:{name}"])
-    assert built.changed and len(rows) == 2
+def _rewarddance(studio: Studio, *arguments: str) -> dict[str, Any]:
+    """The command's answer."""
+    done = CliRunner().invoke(app, [*arguments, "--warehouse", str(studio.root), "--json"])
+    assert done.exit_code == 0, done.output
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def test_two_commands_lead_from_pairs_to_labelling_and_a_dataset_holds_the_votes(studio: Studio, sit: Sit) -> None:
+    """As docs/annotation.md tells it of the demo's warehouse."""
+    with open_warehouse(str(studio.root)) as warehouse:
+        pairs(warehouse, "mine", 2)
+        instructions.run(instructions.InstructionConfig(file=ROOT / "configs/instructions/default.yaml"), warehouse)
+    maker = generator_row("secret-model-x mine", "test", "1")["generator_id"]
+    assert _rewarddance(studio, "annotate", "up")["links"] == studio.links
+    _rewarddance(studio, "annotate", "publish", "--campaign", "mine", "--votes", "1", "--set", f"generator_id={maker}")
+    with open_warehouse(str(studio.root)) as warehouse:
+        project = _project(warehouse, "mine")
+    desk = sit("ann")
+    desk.open(project)
+    for key in "13":
+        desk.press(key)
+        desk.send()
+    assert _rewarddance(studio, "annotate", "sync", "--campaign", "mine")["votes"] == 2
+    merged = _rewarddance(studio, "annotate", "consensus", "--set", "vote_sources=[campaign:mine]")
+    built = _rewarddance(studio, "dataset", "build", "--set", "name=mine", "--set",
+                         f"consensus_ids=[{merged['consensus_id']}]")
+    assert sum(built["samples"].values()) == 2
+    with open_warehouse(str(studio.root)) as warehouse:
+        rows = warehouse.rows("SELECT s.p_a > 0.5 AS first, v.label = 'a' AS a FROM samples s "
+                              "JOIN votes v USING (pair_id) WHERE s.name = 'mine' AND v.source = 'campaign:mine'")
+    assert len(rows) == 2 and all(row["first"] == row["a"] for row in rows)
