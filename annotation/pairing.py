@@ -16,12 +16,15 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
+import numpy as np
 from pydantic import Field
 
+from annotation.ballots import Floats
 from annotation.cross_prompt import cross_pairs, item_shares
+from annotation.design import by_design, whitened
 from annotation.standings import Couple, Standings, from_rewards, from_votes
 from warehouse import Warehouse
 from warehouse.errors import ConfigError
@@ -34,9 +37,10 @@ class PairingConfig(StageConfig):
     """Candidates of one task, by generator, source of their prompts and their own ("" = any); 0 pairs a prompt = all.
 
     `across_generators` leaves out two candidates of one generator. `dimension`, `reward_model` (an id; "" = votes),
-    `criterion` (bits that a vote tells about the lead, or the entropy of its outcome) and `random_share` are for the
-    strategies that read standings. For `cross_prompt`, `pairs_per_prompt` is how many passed items each failed one
-    meets and `tie_share` the share of pairs of two that passed.
+    `criterion` (bits that a vote tells about the lead, the entropy of its outcome, or the `design` of design.py on the
+    embeddings `features` with `ridge`) and `random_share` are for the strategies that read standings. For
+    `cross_prompt`, `pairs_per_prompt` is how many passed items each failed one meets and `tie_share` the share of pairs
+    of two that passed.
     """
 
     task: str = "t2i"
@@ -47,7 +51,9 @@ class PairingConfig(StageConfig):
     strategy: Literal["random", "round_robin", "swiss", "uncertainty", "cross_prompt"] = "random"
     dimension: str = "overall"
     reward_model: str = ""
-    criterion: Literal["information", "entropy"] = "information"
+    criterion: Literal["information", "entropy", "design"] = "information"
+    features: str = ""
+    ridge: float = Field(default=30.0, gt=0.0)
     random_share: float = Field(default=0.25, gt=0.0, le=1.0)
     tie_share: float = Field(default=0.25, ge=0.0, lt=1.0)
     pairs_per_prompt: int = Field(default=3, ge=0)
@@ -60,6 +66,12 @@ FROM candidates c JOIN prompts p USING (prompt_id)
 WHERE c.task = ? AND (? = '' OR c.generator_id = ?) AND (? = '' OR p.source = ?) AND (? = '' OR c.source = ?)
 ORDER BY c.candidate_id
 """
+
+
+_VECTORS = """
+SELECT candidate_id, vector FROM embeddings WHERE model_id = ? AND candidate_id IN (SELECT unnest(?::VARCHAR[]))
+"""
+Features = Mapping[str, Floats]
 
 
 def random_order(candidates: Sequence[str], seed: int) -> list[Couple]:
@@ -99,14 +111,39 @@ def swiss(candidates: Sequence[str], standings: Standings, seed: int) -> list[Co
     return couples
 
 
-def uncertain(couples: Sequence[Couple], standings: Standings, wanted: int, config: PairingConfig) -> list[Couple]:
-    """`wanted` couples that nobody voted on: a random share, then those of most information, or doubt."""
+def uncertain(couples: Sequence[Couple], standings: Standings, wanted: int, config: PairingConfig,
+              features: Features | None = None) -> list[Couple]:
+    """`wanted` couples that nobody voted on: a random share, then those of most information, or doubt, or by design.
+
+    `features` of the candidates are for `design`; couples without them come last.
+    """
     open_ones = set(couples) - standings.met
     by_hash = sorted(open_ones, key=lambda couple: content_id("random pairing", config.seed, *couple))
     chance = by_hash[: math.ceil(wanted * config.random_share)]
+    if config.criterion == "design":
+        rest = _designed(by_hash[len(chance) :], chance, standings, wanted - len(chance), config.ridge, features or {})
+        return [*chance, *rest][:wanted]
     worth = standings.information if config.criterion == "information" else standings.doubt
     rest = sorted(by_hash[len(chance) :], key=lambda couple: -worth(*couple))
     return [*chance, *rest][:wanted]
+
+
+def _designed(couples: Sequence[Couple], chance: Sequence[Couple], standings: Standings, wanted: int, ridge: float,
+              features: Features) -> list[Couple]:
+    """Couples in the order of by_design, given those voted on and those drawn; then those without features."""
+    def known(of: Iterable[Couple]) -> list[Couple]:
+        return [(x, y) for x, y in of if x in features and y in features]
+
+    def figures(of: Sequence[Couple]) -> tuple[Floats, Floats]:
+        gaps = [features[x] - features[y] for x, y in of]
+        return np.array(gaps).reshape(len(of), size), np.array([standings.lead(x, y).strength for x, y in of])
+
+    size = len(next(iter(features.values()), ()))
+    usable, asked = known(couples), known([*sorted(standings.met), *chance])
+    order = by_design(*figures(usable), *figures(asked), wanted, ridge)
+    first = [usable[index] for index in order]
+    taken = set(first)
+    return [*first, *(couple for couple in couples if couple not in taken)]
 
 
 def pairs_of_prompt(members: Sequence[Row], config: PairingConfig, standings: Standings) -> list[Couple]:
@@ -119,7 +156,8 @@ def pairs_of_prompt(members: Sequence[Row], config: PairingConfig, standings: St
     return [(x, y) for x, y in couples if _differ(row[x], row[y], config)]
 
 
-def choose(rows: Sequence[Row], config: PairingConfig, standings: Standings) -> list[tuple[str, Couple]]:
+def choose(rows: Sequence[Row], config: PairingConfig, standings: Standings,
+           features: Features | None = None) -> list[tuple[str, Couple]]:
     """(prompt, couple) of all pairs; `pairs_per_prompt` is a mean under `uncertainty`, else a limit for each prompt."""
     groups = {name: pairs_of_prompt(members, config, standings) for name, members in sorted(_grouped(rows).items())}
     limit = config.pairs_per_prompt
@@ -127,7 +165,7 @@ def choose(rows: Sequence[Row], config: PairingConfig, standings: Standings) -> 
         return [(name, couple) for name, couples in groups.items() for couple in couples[: limit or None]]
     prompt = {couple: name for name, couples in groups.items() for couple in couples}
     wanted = limit * len(groups) if limit else len(prompt)
-    return [(prompt[couple], couple) for couple in uncertain(list(prompt), standings, wanted, config)]
+    return [(prompt[couple], couple) for couple in uncertain(list(prompt), standings, wanted, config, features)]
 
 
 def _standings(config: PairingConfig, warehouse: Warehouse) -> Standings:
@@ -136,6 +174,18 @@ def _standings(config: PairingConfig, warehouse: Warehouse) -> Standings:
     if config.reward_model:
         return from_rewards(warehouse, config.task, config.dimension, config.reward_model)
     return from_votes(warehouse, config.task, config.dimension)
+
+
+def _features(config: PairingConfig, warehouse: Warehouse, shown: Sequence[Row]) -> Features:
+    """Whitened embeddings of the candidates; ConfigError where none has any."""
+    if config.criterion != "design" or config.strategy != "uncertainty":
+        return {}
+    names = [row["candidate_id"] for row in shown]
+    found = whitened({row["candidate_id"]: row["vector"] for row in warehouse.rows(_VECTORS, [config.features, names])})
+    if not found:
+        raise ConfigError(f"no candidate has features {config.features!r}", where="features",
+                          hint="the stage rm.candidate_features:run makes them and says their id")
+    return found
 
 
 def _differ(x: Row, y: Row, config: PairingConfig) -> bool:
@@ -164,14 +214,14 @@ def run(config: PairingConfig, warehouse: Warehouse) -> Receipt:
             f"{config.source or 'any'!r}",
             hint="generate or ingest candidates first",
         )
-    standings = _standings(config, warehouse)
+    standings, features = _standings(config, warehouse), _features(config, warehouse, shown)
     verdicts = item_shares(warehouse, config.task, config.dimension) if config.strategy == "cross_prompt" else {}
 
     def body(recorder: Recorder) -> None:
         if config.strategy == "cross_prompt":
             made = cross_pairs(shown, verdicts, max(config.pairs_per_prompt, 1), config.tie_share, config.seed)
         else:
-            couples = choose(shown, config, standings)
+            couples = choose(shown, config, standings, features)
             made = [pair_row(name, x, y, config.task, config.strategy, "pairing") for name, (x, y) in couples]
         recorder.count("read", len(rows))
         recorder.count("media_absent", len(rows) - len(shown))
@@ -183,6 +233,8 @@ def run(config: PairingConfig, warehouse: Warehouse) -> Receipt:
     inputs = {"candidates": content_id("candidates", listed)}
     if standings.of or standings.met or standings.between:
         inputs["standings"] = standings.digest()
+    if features:
+        inputs["features"] = content_id("features", config.features, *sorted(features))
     if verdicts:
         inputs["items"] = content_id("items", canonical_json(sorted([name, *n] for name, n in verdicts.items())))
     return run_stage("pairing", config, warehouse, inputs, body)

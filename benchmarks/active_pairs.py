@@ -3,7 +3,7 @@
 The simulation draws prompts with four pictures each, some near misses, some damaged (simulation/pretrain/pictures.py);
 careful raters with a taste of their own vote once a pair. The reward model is an ensemble of heads on cached features
 of the committed vision-language model (rm/ensemble.py), trained again after every round; what it says about each couple
-chooses the next round's pairs (annotation/standings.py, pairing.py), a quarter of them at random. Accuracy is agreement
+chooses the next round's pairs (annotation/standings.py, pairing.py), some of them at random. Accuracy is agreement
 with the gold utility on pairs of unseen prompts that differ by more than 0.04. The target: what random pairs reach
 with all votes, with at most 70 % of them. Five seeds (prompts stay, raters and choices differ), mean and 95 % interval
 by Student's t.
@@ -37,7 +37,9 @@ from simulation.tastes import utility  # noqa: E402
 
 WEIGHTS = ROOT / "simulation" / "weights" / "vlm_middle"
 TASTE, CLEAR, TARGET_SHARE, HEADS, RIDGE, RATERS = "large_warm", 0.04, 0.7, 6, 30.0, 24
-STRATEGIES = ("random", "entropy", "information")
+# Strategy: how couples are chosen, and the share of each round that is drawn at random.
+STRATEGIES = {"random": ("information", 1.0), "entropy": ("entropy", 0.25), "information": ("information", 0.25),
+              "design": ("design", 0.25), "design, a tenth at random": ("design", 0.1)}
 QUESTION = "overall quality . image 1 {image_1} prompt : {prompt} . is image 1 good ?"
 
 
@@ -96,6 +98,7 @@ def accuracy(at: World, weights: Floats) -> float:
 def curve(at: World, strategy: str, rounds: int, each: int, seed: int) -> Floats:
     """Accuracy after each round of `each` votes, [rounds]."""
     gap = at.features[at.couples[:, 0]] - at.features[at.couples[:, 1]]
+    features = {f"c{index:06d}": row for index, row in enumerate(at.features)}
     place = {name(couple): index for index, couple in enumerate(at.couples)}
     chosen: list[int] = []
     weights, found = np.zeros((HEADS, gap.shape[1])), []
@@ -103,11 +106,14 @@ def curve(at: World, strategy: str, rounds: int, each: int, seed: int) -> Floats
         met = frozenset(name(at.couples[index]) for index in chosen)
         _, doubt = judged(weights, gap)
         lead = gap @ weights.mean(axis=0)
-        chance = 1.0 if strategy == "random" or number == 0 else 0.25
+        criterion, chance = STRATEGIES[strategy]
+        # A design needs no votes to begin with; the others know nothing before the first ones.
+        chance = chance if number or criterion == "design" else 1.0
         config = PairingConfig(strategy="uncertainty", random_share=chance, seed=100 * seed + number,
-                               criterion="entropy" if strategy == "entropy" else "information")
+                               criterion=criterion, ridge=RIDGE)
         between = {couple: Standing(float(lead[i]), float(doubt[i]) ** 2) for couple, i in place.items()}
-        chosen += [place[couple] for couple in uncertain(list(place), Standings({}, met, between), each, config)]
+        standings = Standings({}, met, between)
+        chosen += [place[couple] for couple in uncertain(list(place), standings, each, config, features)]
         p_a = shares(at, at.couples[chosen], seed)
         weights = fit_heads(gap[chosen], p_a, np.ones(len(chosen)), HEADS, RIDGE, seed)
         found.append(accuracy(at, weights))
@@ -134,7 +140,7 @@ def main() -> None:
               for strategy in STRATEGIES}
     goal, total = float(curves["random"].mean(axis=0)[-1]), rounds * each
     rows, size = [], f"{total} votes, {seeds} seeds"
-    for strategy in STRATEGIES[1:]:
+    for strategy in list(STRATEGIES)[1:]:
         votes = needed(curves[strategy].mean(axis=0), goal, each)
         ratio = TARGET_SHARE * total / votes
         rows.append(Row(f"votes for random's {goal:.3f}, {strategy}, {size}", min(votes, 1e9), float(total), ratio,

@@ -1,0 +1,68 @@
+"""Sequential designs: directions that were not asked about come first, the same whatever the order of the rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from annotation import pairing
+from annotation.design import by_design, whitened
+from annotation.pairing import PairingConfig
+from tests.annotation.world import candidates
+from warehouse import Warehouse
+from warehouse.errors import ConfigError
+
+NOTHING = (np.zeros((0, 3)), np.zeros(0))
+
+
+def test_other_directions_before_the_same_again() -> None:
+    gap = np.array([[2.0, 0, 0], [1.9, 0, 0], [0, 1.5, 0], [0, 0, 1.0]])
+    even = np.zeros(4)
+    assert by_design(gap, even, *NOTHING, 3, 0.1) == [0, 2, 3]
+    assert by_design(gap, even, gap[:1].repeat(40, axis=0), np.zeros(40), 2, 0.1) == [2, 3]
+    # What the model is sure of tells little.
+    assert by_design(gap, np.array([9.0, 9.0, 0.0, 0.0]), *NOTHING, 2, 0.1) == [2, 3]
+
+
+def test_the_order_maximises_the_determinant_step_by_step() -> None:
+    """Against the plain definition: log det of the precision after each step, by numpy."""
+    rng = np.random.default_rng(0)
+    gap, lead, chosen = rng.normal(size=(30, 4)), rng.normal(size=30), list[int]()
+    chance = 1 / (1 + np.exp(-lead))
+    precision = 2.0 * np.eye(4)
+    for _ in range(8):
+        gains = [np.linalg.slogdet(precision + p * (1 - p) * np.outer(g, g))[1] if index not in chosen else -np.inf
+                 for index, (g, p) in enumerate(zip(gap, chance, strict=True))]
+        chosen.append(int(np.argmax(gains)))
+        g, p = gap[chosen[-1]], chance[chosen[-1]]
+        precision = precision + p * (1 - p) * np.outer(g, g)
+    assert by_design(gap, lead, np.zeros((0, 4)), np.zeros(0), 8, 2.0) == chosen
+
+
+def test_features_are_whitened_by_what_they_span() -> None:
+    rows = {f"c{index}": vector for index, vector in enumerate(np.random.default_rng(1).normal(size=(40, 6)).tolist())}
+    found = np.stack(list(whitened(rows).values()))
+    assert found.shape == (40, 6) and found.std() == pytest.approx(1.0, abs=0.01) and whitened({}) == {}
+    assert np.allclose(np.abs(found), np.abs(np.stack(list(whitened(dict(reversed(rows.items()))).values()))))
+
+
+def test_pairs_are_chosen_by_features_of_the_warehouse(warehouse: Warehouse, tmp_path: Path) -> None:
+    candidates(warehouse, prompts=6, each=3)
+    config = PairingConfig(strategy="uncertainty", criterion="design", features="f", pairs_per_prompt=1,
+                           random_share=0.2)
+    with pytest.raises(ConfigError, match="no candidate has features 'f'"):
+        pairing.run(config, warehouse)
+    names = [row["candidate_id"] for row in warehouse.rows("SELECT candidate_id FROM candidates ORDER BY ALL")]
+    # Two candidates of each prompt look alike, one stands apart.
+    latest = warehouse.rows("SELECT max(candidate_id) AS name FROM candidates GROUP BY prompt_id")
+    apart = {row["name"] for row in latest}
+    rng = np.random.default_rng(0)
+    warehouse.merge("embeddings", [{"embedding_id": name, "candidate_id": name, "model_id": "f",
+                                    "vector": (rng.normal(size=8) * (5.0 if name in apart else 0.1)).tolist()}
+                                   for name in names])
+    assert pairing.run(config, warehouse).outputs["pairs"] == 6
+    rows = warehouse.rows("SELECT candidate_a, candidate_b FROM pairs")
+    assert sum(bool({row["candidate_a"], row["candidate_b"]} & apart) for row in rows) >= 4
+    assert not pairing.run(config, warehouse).changed
