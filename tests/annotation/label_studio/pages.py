@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ SIZES = ((1440, 900), (1280, 720))
 # How far the lowest part of the page stands below the window, in pixels; 0 or less where all is in view.
 BELOW = """() => Math.max(...[...document.querySelectorAll('.rd-prompt, .rd-card, .rd-question, .rd-last')]
     .map(part => part.getBoundingClientRect().bottom)) - window.innerHeight"""
+_LOADED = "() => [...document.querySelectorAll('.rd-card img')].every(picture => picture.complete)"
 SUBMIT = "button[aria-label*='ubmit'], button:has-text('Submit'), button:has-text('Update')"
 PREVIOUS = "[data-testid='prev-task']"
 # A rater is shown a pair once, and prompts of a campaign differ: another prompt is another task.
@@ -48,6 +50,11 @@ class Desk:
         self.page.goto(f"{self.home}/projects/{project}/data/?labeling=1", wait_until="commit")
         self.before = ""
         self.ready()
+
+    def resize(self, size: tuple[int, int]) -> None:
+        """The same page in another window."""
+        self.size = size
+        self.page.set_viewport_size({"width": size[0], "height": size[1]})
 
     def ready(self) -> None:
         """Waits until a task is on the page that has not been sent."""
@@ -117,8 +124,11 @@ class Desk:
 
     def shoot(self, name: str) -> None:
         """A screenshot, with everything in view and nothing to scroll."""
+        from playwright.sync_api import TimeoutError as TooLong
+
         width, height = self.size
-        self.page.wait_for_timeout(500)
+        with contextlib.suppress(TooLong):
+            self.page.wait_for_function(f"() => ({BELOW})() <= 0 && ({_LOADED})()", timeout=15_000)
         SHOTS.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=str(SHOTS / f"{name}-{width}x{height}.png"))
         assert self.page.evaluate(BELOW) <= 0, f"{name} does not fit {width}x{height}"
