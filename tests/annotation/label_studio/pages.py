@@ -51,11 +51,6 @@ class Desk:
         self.before = ""
         self.ready()
 
-    def resize(self, size: tuple[int, int]) -> None:
-        """The same page in another window."""
-        self.size = size
-        self.page.set_viewport_size({"width": size[0], "height": size[1]})
-
     def ready(self) -> None:
         """Waits until a task is on the page that has not been sent."""
         self.page.wait_for_function(_READY, arg=self.before)

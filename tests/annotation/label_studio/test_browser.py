@@ -68,11 +68,11 @@ def test_everything_is_in_view(studio: Studio, sit: Sit, name: str) -> None:
             campaign(warehouse, f"page {name}", prompts=1, **asked)
         project = _project(warehouse, f"page {name}")
     desk = sit("ann")
-    desk.open(project, SIZES[0])
     for size in SIZES:
-        desk.resize(size)
+        # A page keeps the size of its pictures when its window changes, so each window gets a page of its own.
+        desk.open(project, size)
         desk.shoot(name)
-    assert desk.refused == []
+        assert desk.refused == []
     assert "secret-model-x" not in desk.page.content()
     assert HOSTILE.split(" ü")[0] in desk.page.inner_text(".rd-prompt")
     if name == "sensitive":
