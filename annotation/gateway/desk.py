@@ -77,11 +77,16 @@ class Desk:
             client.close()
 
     def _hear(self, client: StudioClient, project: int, seen: Look) -> bool:
-        """Adds what changed in a project to `seen`; False where it is gone."""
+        """Adds what changed in a project to `seen`; False where it is gone.
+
+        The first time, only tasks that somebody answered or skipped: of the others there is nothing to know, and raters
+        wait for this look.
+        """
         begin = self._marks.get(project, "")
         since = stamp(moment(begin) - timedelta(minutes=1)) if begin else ""
         try:
-            seen.changed.extend(tasks_of(client, project, "all", since))
+            for having in ("",) if since else ("total_annotations", "cancelled_annotations"):
+                seen.changed.extend(tasks_of(client, project, "all", since, having))
         except NotFoundError:
             return False
         return True

@@ -155,7 +155,7 @@ class LabelStudio:
             numbers = [row["number"] for row in self._warehouse.rows(_NUMBERS, [f"{project}:%"])]
             return projects.exported(self.client, project, numbers)
         begin = stamp(moment(start) - _OVERLAP) if start else ""
-        return projects.pages_of(self.client, project, "all", begin, answered=which == "answered")
+        return projects.pages_of(self.client, project, "all", begin, "total_annotations" if which == "answered" else "")
 
     def _stored(self, project: int, tasks: Iterable[Mapping[str, Any]]) -> Stored:
         """What the warehouse has of these tasks of the server."""

@@ -70,10 +70,11 @@ def exported(client: StudioClient, project: int, numbers: Sequence[int]) -> Iter
 
 
 def pages_of(client: StudioClient, project: int, fields: str, changed_since: str = "",
-             answered: bool = False) -> Iterator[Page]:
+             having: str = "") -> Iterator[Page]:
     """Tasks in the order of their last change, each at least once, some at a time.
 
-    `fields` is `task_only` or `all`, which brings annotations; `answered` leaves out tasks that have none.
+    `fields` is `task_only` or `all`, which brings annotations; `having` (`total_annotations`, answers, or
+    `cancelled_annotations`, skips) leaves out tasks that have none of them.
 
     Pages are asked for by time, not by number: while raters work, tasks move to the end and numbered pages would
     leave some out. Where one moment fills a whole page (a bulk import), the page is made larger.
@@ -81,7 +82,7 @@ def pages_of(client: StudioClient, project: int, fields: str, changed_since: str
     since, size = changed_since, _PAGE
     seen: set[int] = set()
     while True:
-        rows, matching = _page(client, project, fields, _filters(since, answered), size)
+        rows, matching = _page(client, project, fields, _filters(since, having), size)
         fresh = [row for row in rows if row["updated_at"] != since or row["id"] not in seen]
         if fresh:
             yield fresh
@@ -100,20 +101,21 @@ def pages_of(client: StudioClient, project: int, fields: str, changed_since: str
                                where=client.url, hint="raise TASK_API_PAGE_SIZE_MAX on the server")
 
 
-def tasks_of(client: StudioClient, project: int, fields: str, changed_since: str = "") -> Iterator[dict[str, Any]]:
+def tasks_of(client: StudioClient, project: int, fields: str, changed_since: str = "",
+             having: str = "") -> Iterator[dict[str, Any]]:
     """The tasks of `pages_of`, one by one."""
-    for page in pages_of(client, project, fields, changed_since):
+    for page in pages_of(client, project, fields, changed_since, having):
         yield from page
 
 
-def _filters(since: str, answered: bool) -> list[dict[str, Any]]:
-    """The Data Manager's filters: changed at `since` or later ("" for any time), answered by somebody."""
+def _filters(since: str, having: str) -> list[dict[str, Any]]:
+    """The Data Manager's filters: changed at `since` or later ("" for any time), some of `having`."""
     items: list[dict[str, Any]] = []
     if since:
         items.append({"filter": "filter:tasks:updated_at", "operator": "greater_or_equal", "type": "Datetime",
                       "value": since})
-    if answered:
-        items.append({"filter": "filter:tasks:total_annotations", "operator": "greater", "type": "Number", "value": 0})
+    if having:
+        items.append({"filter": f"filter:tasks:{having}", "operator": "greater", "type": "Number", "value": 0})
     return items
 
 

@@ -89,6 +89,11 @@ def test_skips_and_flags_pass_and_the_pair_goes_to_somebody_else(studio: Studio,
     assert bob.submit(skipped, [], was_cancelled=True).status_code == 201
     flagged = bob.next(project)["id"]
     assert bob.submit(flagged, [choice("flag", "broken")]).status_code == 201
+    # A gateway that starts anew learns both from the server.
+    desk = Desk(str(studio.root))
+    desk.take(desk.look())
+    me = bob.http.get("/api/current-user/whoami").json()["id"]
+    assert {skipped, flagged} <= set(desk.queues[project].made[me])
     seen = []
     while (said := cleo.http.get(f"/api/projects/{project}/next/")).status_code == 200:
         seen.append(said.json()["id"])
