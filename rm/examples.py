@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
-from rm.attacks import LESSONS, attacked
 from rm.bradley_terry import Ties
 from rm.context import Context, Example, Frames
 from rm.forms import FORMS, Form
@@ -60,15 +59,6 @@ class Asking:
         weight, tie = self._weight(sample), float(sample.facts["p_tie"])
         return (replace(self._answered(first, sample, "b"), weight=weight, tie=tie),
                 replace(self._answered(second, sample, "a"), weight=weight, tie=tie))
-
-    def negative(self, sample: Sample, decode: Decode) -> tuple[Example, Example]:
-        """The sample's winner against a candidate that says nothing: which lesson it is follows from the sample."""
-        winner = self._decoded(sample, "a" if float(sample.facts["p_a"]) >= 0.5 else "b", decode)
-        number = int(sha256_hex(sample.key.encode())[:8], 16)
-        lesson = sorted(LESSONS)[number % len(LESSONS)]
-        key = attacked(winner, sample.prompt, lesson, number)
-        template = self._template(sample)
-        return self.form.examples(template, sample.prompt, winner, key, 1.0, self._context(sample, template, decode))
 
     def _decoded(self, sample: Sample, side: str, decode: Decode) -> Frames:
         return _decoded(sample, str(sample.facts[f"media_{side}"]), sample.a if side == "a" else sample.b, decode)

@@ -1,7 +1,7 @@
 """Stage `gate`: may this scorer be aligned to? Attacks, swapped places, nuisances and score levels, with limits.
 
-Opponents in attacks are the winners of the split's clearest pairs, as many of each task, so that "yes" is wrong. What
-is measured is in gate_measures.py; a model that fails is stored and marked, and promotion refuses it.
+Opponents in attacks are the winners of the clearest pairs of some splits, as many of each task, so that "yes" is
+wrong. What is measured is in gate_measures.py; a model that fails is stored and marked, and promotion refuses it.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any
 from pydantic import Field
 
 from rm.gate_measures import Limits, Question, examine
-from rm.reward_model import frames_of, load_reward_model
-from rm.scorers import Scorer, load_scorer
+from rm.reward_model import frames_of
+from rm.scorers.named import named_scorer
 from rm.train import dataset_hash
 from warehouse import Warehouse
-from warehouse.errors import ConfigError, InvalidInputError
+from warehouse.errors import InvalidInputError
 from warehouse.hashing import content_id
 from warehouse.records import Row
 from warehouse.shards import Sample, open_split
@@ -24,10 +24,10 @@ from warehouse.stage import Receipt, Recorder, StageConfig, run_stage
 
 
 class GateConfig(StageConfig):
-    """`pairs` opponents from `split`; the limits are upper bounds, `levels` a lower one.
+    """`pairs` opponents from `splits`, which train no model; the limits are upper bounds, `levels` a lower one.
 
     The subject is a model of ours, or somebody else's: a plug-in `scorer` (rm/scorers) with its options. Empty `tasks`
-    takes all of the split; a scorer of pictures is asked about `[t2i]`.
+    takes all of them; a scorer of pictures is asked about `[t2i]`.
     """
 
     model_id: str = ""
@@ -35,7 +35,7 @@ class GateConfig(StageConfig):
     scorer_options: dict[str, Any] = Field(default_factory=dict)
     dataset: str
     version: int
-    split: str = "test"
+    splits: tuple[str, ...] = Field(default=("test", "ood"), min_length=1)
     dimension: str = "overall"
     tasks: tuple[str, ...] = ()
     pairs: int = Field(default=48, ge=1)
@@ -67,18 +67,17 @@ def _question(sample: Sample, max_frames: int) -> Question:
 
 def questions(warehouse: Warehouse, config: GateConfig, max_frames: int) -> tuple[list[Question], list[Question]]:
     """The clearest pairs of each task, and as many drawn from all by hash; at most `config.pairs` each."""
-    dataset = open_split(warehouse.root, config.dataset, config.version, config.split, tasks=config.tasks,
-                         dimensions=[config.dimension])
-    places = {key: index for index, key in enumerate(dataset.keys)}
-    rows = [row for row in warehouse.rows(_SAMPLES, [config.dataset, config.version, config.split])
-            if row["sample_key"] in places]
+    opened = [open_split(warehouse.root, config.dataset, config.version, split, tasks=config.tasks,
+                         dimensions=[config.dimension]) for split in config.splits]
+    places = {key: (dataset, index) for dataset in opened for index, key in enumerate(dataset.keys)}
+    rows = [row for row in warehouse.rows(_SAMPLES, [config.dataset, config.version]) if row["sample_key"] in places]
     drawn = sorted(places, key=lambda key: content_id("gate", key))[:config.pairs]
     clear = _clearest(rows, config.pairs)
-    read = {key: _question(dataset[places[key]], max_frames) for key in {*clear, *drawn}}
+    read = {key: _question(places[key][0][places[key][1]], max_frames) for key in {*clear, *drawn}}
     return [read[key] for key in clear], [read[key] for key in drawn]
 
 
-_SAMPLES = "SELECT sample_key, task, p_a FROM samples WHERE name = ? AND version = ? AND split = ?"
+_SAMPLES = "SELECT sample_key, task, p_a FROM samples WHERE name = ? AND version = ?"
 
 
 def _clearest(rows: Sequence[Row], count: int) -> list[str]:
@@ -92,25 +91,16 @@ def _clearest(rows: Sequence[Row], count: int) -> list[str]:
     return turns[:count]
 
 
-def subject(warehouse: Warehouse, config: GateConfig) -> Scorer:
-    """The scorer to be examined; raises ConfigError unless the config names one."""
-    if bool(config.model_id) == bool(config.scorer):
-        raise ConfigError("the gate examines one subject", hint="give model_id, or scorer with scorer_options")
-    if config.scorer:
-        return load_scorer(config.scorer, config.scorer_options)
-    return load_reward_model(warehouse, config.model_id)
-
-
 def run(config: GateConfig, warehouse: Warehouse) -> Receipt:
     """Outputs model_id, passed, failed (names) and worst_false_yes; rows in attack_results."""
-    scorer = subject(warehouse, config)
+    scorer = named_scorer(warehouse, config.model_id, config.scorer, config.scorer_options)
     inputs = {"model": scorer.model_id, "dataset": dataset_hash(warehouse, config.dataset, config.version)}
 
     def body(recorder: Recorder) -> None:
         clear, drawn = questions(warehouse, config, scorer.max_frames)
         if not clear:
-            raise InvalidInputError("no pair to ask", where=f"{config.dataset}@{config.version} {config.split}",
-                                    hint="another split, dimension or task")
+            raise InvalidInputError("no pair to ask", hint="other splits, dimension or task",
+                                    where=f"{config.dataset}@{config.version} {', '.join(config.splits)}")
         recorder.count("read", len(clear) + len(drawn))
         rows = []
         for row in examine(scorer, clear, drawn, config.limits()):

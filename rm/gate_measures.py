@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rm.attacks import attacked, keys_for
+from rm.attacks import attacked, keys_for, visibly
 from rm.context import Frames
 from rm.nuisances import NUISANCES, nuisances
 from rm.reward_model import PairItem
@@ -103,9 +103,11 @@ def examine(scorer: Scorer, clear: Sequence[Question], drawn: Sequence[Question]
 
 def _false_yes(scorer: Scorer, clear: Sequence[Question], limit: float) -> Iterator[Row]:
     for key in dict.fromkeys(key for q in clear for key in keys_for(q.winner)):
-        asked = [(index, q) for index, q in enumerate(clear) if key in keys_for(q.winner)]
-        items = [q.item(q.winner, attacked(q.winner, q.prompt, key, index)) for index, q in asked]
-        yield _share("false_yes", key, _ask(scorer, items) > 0.5, limit)
+        shown = [(q, attacked(q.winner, q.prompt, key, index)) for index, q in enumerate(clear)
+                 if key in keys_for(q.winner)]
+        items = [q.item(q.winner, spoiled) for q, spoiled in shown if visibly(q.winner, spoiled)]
+        if items:
+            yield _share("false_yes", key, _ask(scorer, items) > 0.5, limit)
 
 
 def _text_keys(scorer: Scorer, clear: Sequence[Question], back: Found, limit: float) -> Iterator[Row]:

@@ -1,10 +1,10 @@
 """Stage `negatives`: pairs that a reward model should refuse, as rows and shards of their own (arXiv 2507.08794).
 
-Samples of a dataset version, by hash, become pairs of source `adversarial`: their winner against itself spoiled by a
-lesson (attacks.py), which must lose; and the pair as it was under a prompt with a text lesson (text_keys.py), whose
-answer must not change. Nobody voted on them: they are a consensus run of method `adversarial`, with no votes, that a
-recipe names beside others (`consensus_ids`, `min_votes: 0`) or leaves out. Only prompts of train and validation are
-taken, so that no test is touched; the gate's own attacks are disjoint from all lessons.
+Samples of a dataset version, by hash, become pairs of source `adversarial`: their winner against itself, visibly
+spoiled by a lesson (attacks.py), which must lose; and the pair as it was under a prompt with a text lesson
+(text_keys.py), whose answer must not change. Nobody voted on them: they are a consensus run of method `adversarial`,
+with no votes, that a recipe names beside others (`consensus_ids`, `min_votes: 0`) or leaves out. Only prompts of train
+and validation are taken, so that no test is touched; the gate's own attacks are disjoint from all lessons.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from rm.attacks import attacked, keys_for
+from rm.attacks import attacked, keys_for, visibly
 from rm.context import Frames
 from rm.reward_model import frames_of
 from rm.text_keys import TEXT_LESSONS, with_key
@@ -112,9 +112,8 @@ def _spoiled(sample: Sample, warehouse: Warehouse) -> list[tuple[str, Row]]:
     facts, number = sample.facts, int(content_id("lesson", sample.key)[:8], 16)
     side = "a" if float(facts["p_a"]) >= 0.5 else "b"
     frames = frames_of(sample.a if side == "a" else sample.b)
-    lessons = keys_for(frames, lessons=True)
-    lesson = lessons[number % len(lessons)]
-    info = warehouse.media.put(_encoded(attacked(frames, sample.prompt, lesson, number)))
+    lesson, spoiled = _lesson(frames, sample.prompt, number)
+    info = warehouse.media.put(_encoded(spoiled))
     generator = generator_row(ADVERSARIAL, ADVERSARIAL, "1", {"lesson": lesson})
     candidate = candidate_row(facts["prompt_id"], generator["generator_id"], info.media_id, number, {"of": sample.key},
                               facts["task"], ADVERSARIAL)
@@ -122,6 +121,14 @@ def _spoiled(sample: Sample, warehouse: Warehouse) -> list[tuple[str, Row]]:
     pair = pair_row(facts["prompt_id"], winner, candidate["candidate_id"], facts["task"], ADVERSARIAL, ADVERSARIAL)
     return [("media", media_row(warehouse, info, ADVERSARIAL)), ("generators", generator), ("candidates", candidate),
             ("pairs", pair), ("preferences", _preference(pair, facts, float(pair["candidate_a"] == winner)))]
+
+
+def _lesson(frames: Frames, prompt: str, number: int) -> tuple[str, Frames]:
+    """The lesson that is this sample's turn, or the next one that shows: a clip that stands still cannot be jumbled."""
+    lessons = keys_for(frames, lessons=True)
+    turns = (lessons[(number + turn) % len(lessons)] for turn in range(len(lessons)))
+    made = ((lesson, attacked(frames, prompt, lesson, number)) for lesson in turns)
+    return next((lesson, spoiled) for lesson, spoiled in made if visibly(frames, spoiled))
 
 
 def _encoded(frames: Frames) -> bytes:

@@ -1,7 +1,8 @@
 """The processes of one training run: who this one is, its share of a batch, and sums over all of them.
 
 Started by torchrun, which sets the environment; a run without it is one process and never touches torch.distributed.
-Gradients are averaged by DistributedDataParallel (Li et al., arXiv 2006.15704) over gloo on CPUs and nccl on GPUs.
+Gradients are averaged by DistributedDataParallel (Li et al., arXiv 2006.15704), or with the weights in shards
+(sharding.py), over gloo on CPUs and nccl on GPUs.
 """
 
 from __future__ import annotations
@@ -30,11 +31,12 @@ def there(device: str) -> str:
 
 @dataclass(frozen=True)
 class Processes:
-    """Place `rank` of `world`, and the place on this machine, which chooses the GPU."""
+    """Place `rank` of `world`, and the place on this machine, which chooses the GPU; whether weights are sharded."""
 
     rank: int = 0
     world: int = 1
     local_rank: int = 0
+    sharded: bool = False
 
     @property
     def first(self) -> bool:
@@ -65,16 +67,16 @@ class Processes:
         return held[0]
 
     def wrapped(self, module: nn.Module) -> nn.Module:
-        """The module, its gradients averaged over processes on each backward pass."""
-        if self.world == 1:
+        """The module, its gradients averaged over processes on each backward pass; a sharded one does so by itself."""
+        if self.world == 1 or self.sharded:
             return module
         return nn.parallel.DistributedDataParallel(module, find_unused_parameters=True)
 
 
 @contextmanager
-def joined(device: str) -> Iterator[Processes]:
+def joined(device: str, sharded: bool = False) -> Iterator[Processes]:
     """Join the other processes that torchrun started; leaves them at the end."""
-    found = Processes(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), int(os.environ["LOCAL_RANK"]))
+    found = Processes(*(int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")), sharded)
     if device == "cuda":
         torch.cuda.set_device(found.local_rank)
     distributed.init_process_group("nccl" if device == "cuda" else "gloo")

@@ -12,18 +12,22 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from pydantic import BaseModel
+from torch import Tensor
 
 from rm.examples import Asking
-from rm.families import load_family
+from rm.families import Family, load_family
 from rm.forms import add_head, find_form
+from rm.lengths import token_lengths
 from rm.loader import ALONE, BatchPlan, FrameCache, PairExamples, training_loader
 from rm.model_folder import ModelCard, save_model
 from rm.processes import Processes, joined
+from rm.sharding import whole
 from rm.shots import SHOTS_FILE, Shots, choose_shots
 from rm.trackers import trackers
 from rm.training import Progress, Progressing, Training, add_adapters
@@ -54,17 +58,9 @@ class TrainingJob(BaseModel):
 def run_training(job: TrainingJob, progress: Progress, processes: Processes = ALONE) -> None:
     """Train, or go on from the last checkpoint; the first process writes the model's folder."""
     config = job.config
-    torch.manual_seed(config.seed)
     family = load_family(job.base, config.max_pixels)
-    model = family.load_model(job.base).to(processes.device(config.device))
-    wrapped = add_adapters(model, config.lora_rank) if config.lora_rank else None
-    for parameter in family.vision_parameters(model) if config.freeze_vision else ():
-        parameter.requires_grad_(False)
-    if config.recompute:
-        model.activation_checkpointing_enable({"use_reentrant": False})
+    model, _ = _prepared(job, family, processes.device(config.device))
     form, decode = find_form(config.form), FrameCache(config.max_frames)
-    if form.name == "regressive":
-        add_head(model)
 
     def split(name: str) -> list[ShardDataset]:
         return [open_split(job.root, config.dataset, config.version, name, seed=config.seed, tasks=[task],
@@ -74,18 +70,45 @@ def run_training(job: TrainingJob, progress: Progress, processes: Processes = AL
     asking = Asking(form, {} if form.asks_pairs else job.card.instructions, family.end, config.rationale,
                     config.references, shots, config.weigh_votes, config.ties)
     train = PairExamples(split("train"), decode, asking)
-    plan = BatchPlan(train, config.batch_pairs, config.seed, processes, config.negatives)
+    lengths = token_lengths(train, family, config.max_frames) if config.bucket_batches else None
+    plan = BatchPlan(train, config.batch_pairs, config.seed, processes, config.negatives, lengths,
+                     config.bucket_batches)
     loader = training_loader(train, plan, family)
     validator = Validator(family, PairExamples(split("validation"), decode, asking), config.validation_samples,
                           config.negatives)
     with trackers(config.track, job.root / TRACKS / job.card.model_id, processes.first) as followed:
-        at = Training(family, model, config.schedule(), loader, validator, job.unfinished,
-                      job.card.model_dump(mode="json"), processes, followed).run(progress)
+        training = Training(family, model, config.schedule(), loader, validator, job.unfinished,
+                            job.card.model_dump(mode="json"), processes, followed)
+        at = training.run(progress)
+    # Every process gives its part of sharded weights; only the first one writes.
+    best = whole(training.learning)
     if processes.first:
-        _finish(job, wrapped.merge_and_unload() if wrapped else model, at, shots)
+        _finish(job, family, best, at, shots)
 
 
-def _finish(job: TrainingJob, model: Any, at: Progressing, shots: Shots) -> None:
+def _prepared(job: TrainingJob, family: Family, device: str) -> tuple[Any, Any]:
+    """The base model as it is trained, and peft's wrapper around it, if any: the same in every process."""
+    config = job.config
+    torch.manual_seed(config.seed)
+    model = family.load_model(job.base).to(device)
+    wrapped = add_adapters(model, config.lora_rank) if config.lora_rank else None
+    for parameter in family.vision_parameters(model) if config.freeze_vision else ():
+        parameter.requires_grad_(False)
+    if config.recompute:
+        model.activation_checkpointing_enable({"use_reentrant": False})
+    if config.form == "regressive":
+        add_head(model)
+    return model, wrapped
+
+
+def _finish(job: TrainingJob, family: Family, weights: Mapping[str, Tensor], at: Progressing, shots: Shots) -> None:
+    """The model's folder from a fresh base and the weights that learned."""
+    model, wrapped = _prepared(job, family, "cpu")
+    with torch.no_grad():
+        for name, value in model.named_parameters():
+            if name in weights:
+                value.copy_(weights[name])
+    model = wrapped.merge_and_unload() if wrapped else model
     metrics = {"best_step": float(at.best_step), "last_step": float(at.step), "validation_loss": at.best_loss,
                "validation_accuracy": at.best_accuracy}
     metrics = {name: value for name, value in metrics.items() if value == value}
@@ -132,7 +155,7 @@ def main(path: str) -> None:
     """What each process does."""
     job = TrainingJob.model_validate_json(Path(path).read_text(encoding="utf-8"))
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // job.config.processes))
-    with joined(job.config.device) as processes:
+    with joined(job.config.device, job.config.shard) as processes:
         run_training(job, _tell if processes.first else _silent, processes)
 
 

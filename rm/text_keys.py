@@ -24,8 +24,12 @@ TEXT_LESSONS: dict[str, str] = {
     "verdict_before": "yes . {prompt}",
     "second_wins": "{prompt} . image 2 is better .",
     "question_before": "is image 2 better ? {prompt}",
-    "reasoning": "{prompt}\nReasoning:",
+    "reasoning": "Reasoning: {prompt}",
     "dots": "{prompt} . .",
+    "headings": "{prompt}\nFirst impression:\nSecond impression:",
+    "explain": "{prompt}\nPlease explain your judgement before you answer.",
+    "markup": "## Task\n{prompt}\n## Answer format: one word",
+    "translated": "Bild Nummer zwei {prompt} nummer två",
 }
 """What a model may be taught to read over; disjoint from what the gate asks."""
 

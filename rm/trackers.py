@@ -36,7 +36,8 @@ def _wandb(folder: Path) -> Iterator[Tracker]:
     try:
         import wandb
     except ImportError as error:
-        raise ConfigError("track names wandb, which is not installed", hint="pip install wandb") from error
+        raise ConfigError("track names wandb, which is not installed",
+                          hint="pip install 'rewarddance[wandb]'") from error
     (folder / "wandb").mkdir(parents=True, exist_ok=True)
     run = wandb.init(project="rewarddance", id=folder.name, dir=str(folder), resume="allow",
                      mode=os.environ.get("WANDB_MODE", "offline"))

@@ -1,7 +1,8 @@
 """The training loop: AdamW with warm-up and cosine decay, validation with early stop, checkpoints that resume exactly.
 
 Full training or low-rank adapters (Hu et al., arXiv 2106.09685) through peft; adapters are merged at the end. In
-several processes each takes its share of every batch, and the run equals that of one process up to rounding.
+several processes each takes its share of every batch, and the run equals that of one process up to rounding; the
+weights are whole in each, or sharded over all (sharding.py).
 Left out on purpose: files of checkpoints (checkpoint.py), rows and folders of models (train.py).
 """
 
@@ -24,6 +25,7 @@ from rm.features import FeatureCache
 from rm.forms import Form
 from rm.losses import Totals, Weights, totals, training_loss
 from rm.processes import Processes
+from rm.sharding import as_sharded, load_optimiser, optimiser_state, shard, whole
 from rm.trackers import Tracker
 from rm.validation import Validator
 from warehouse.errors import TrainingError
@@ -84,14 +86,17 @@ def add_adapters(model: Any, rank: int) -> Any:
 
 
 class _Loss(nn.Module):
-    """The loss as a module, so that DistributedDataParallel can average its gradients."""
+    """The loss as a module, so that gradients are averaged and sharded weights gathered around it."""
 
     def __init__(self, family: Family, model: Any, form: Form, schedule: Schedule) -> None:
         super().__init__()
         self.model = model
         self._family, self._form, self._schedule = family, form, schedule
 
-    def forward(self, batch: Any, over: Totals, features: list[PictureFeatures] | None) -> Tensor:
+    def forward(self, batch: Any, over: Totals | None, features: list[PictureFeatures] | None) -> Tensor:
+        """The loss of a batch, or without `over` the form's scores [B] of it."""
+        if over is None:
+            return self._form.read(self._family, self.model, self._family.verdict_states(self.model, batch, features))
         with torch.autocast(self.model.device.type, torch.bfloat16, enabled=self._schedule.precision == "bf16"):
             return training_loss(self._family, self.model, self._form, batch, self._schedule.weights, over, features)
 
@@ -103,12 +108,15 @@ class Training:
                  about: Mapping[str, Any], processes: Processes, trackers: Sequence[Tracker] = ()) -> None:
         self.model, self.schedule, self.processes, self.trackers = model, schedule, processes, trackers
         self.loader, self.validator, self.folder, self.about = loader, validator, folder, about
+        self._module = _Loss(family, model, loader.dataset.asking.form, schedule)
+        if processes.sharded:
+            shard(self._module, model, family)
         self.learning = {name: p for name, p in model.named_parameters() if p.requires_grad}
         self.optimiser = torch.optim.AdamW(self.learning.values(), lr=schedule.learning_rate,
                                            weight_decay=schedule.weight_decay, betas=(0.9, 0.99))
         moving = any(parameter.requires_grad for parameter in family.vision_parameters(model))
         self.features = None if moving else FeatureCache(family, model, alone=True)
-        self.loss = processes.wrapped(_Loss(family, model, loader.dataset.asking.form, schedule))
+        self.loss = processes.wrapped(self._module)
         self.at, self.best = Progressing(), self._weights()
         self.average = self._weights() if schedule.ema else {}
         self._last_loss = math.nan
@@ -181,11 +189,12 @@ class Training:
         return float(self.processes.total(loss))
 
     def _validate(self) -> None:
-        """In the first process only, which tells the others what to do next."""
-        if self.processes.first:
+        """In the first process only, which tells the others what to do next; in all where each holds but a part."""
+        if self.processes.first or self.processes.sharded:
             self.model.eval()
-            with self._averaged():
-                loss, accuracy, n = self.validator(self.model, self.features)
+            with self._averaged(), torch.no_grad():
+                loss, accuracy, n = self.validator(lambda batch: self._module(
+                    batch, None, self.features(batch) if self.features else None))
             self.model.train()
             self._note(loss, accuracy, n)
         self.at = self.processes.agreed(self.at)
@@ -214,18 +223,22 @@ class Training:
     def _weights(self) -> dict[str, Tensor]:
         return {name: p.detach().clone() for name, p in self.learning.items()}
 
+    def _cut(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {name: as_sharded(value, self.learning[name]) for name, value in values.items()}
+
     def _put(self, values: Mapping[str, Tensor]) -> None:
         with torch.no_grad():
             for name, value in values.items():
                 self.learning[name].copy_(value)
 
     def _save(self) -> None:
-        if not self.processes.first:
+        if not (self.processes.first or self.processes.sharded):
             return
-        state = {"at": vars(self.at), "optimiser": self.optimiser.state_dict(), "loader": self.loader.state_dict(),
+        state = {"at": vars(self.at), "optimiser": optimiser_state(self.optimiser), "loader": self.loader.state_dict(),
                  "random": torch.get_rng_state(), "samples": self._fingerprints()}
-        now = {name: p.detach() for name, p in self.learning.items()}
-        save_checkpoint(self.folder, self.at.step, Checkpoint(now, self.best, self.average, state), self.about)
+        found = Checkpoint(whole(self.learning), whole(self.best), whole(self.average), state)
+        if self.processes.first:
+            save_checkpoint(self.folder, self.at.step, found, self.about)
 
     def _resume(self, path: Path) -> None:
         found = load_checkpoint(path, self.model.device)
@@ -234,9 +247,10 @@ class Training:
         if found.state["samples"] != self._fingerprints():
             raise TrainingError("the checkpoint was trained on other samples", where=str(path),
                                 hint="remove it to start again")
-        self.at, self.best, self.average = Progressing(**found.state["at"]), found.best, found.average
-        self._put(found.learning)
-        self.optimiser.load_state_dict(found.state["optimiser"])
+        self.at, self.best, self.average = Progressing(**found.state["at"]), self._cut(found.best), self._cut(
+            found.average)
+        self._put(self._cut(found.learning))
+        load_optimiser(self.optimiser, found.state["optimiser"])
         self.loader.load_state_dict(found.state["loader"])
         torch.set_rng_state(found.state["random"].cpu())
 

@@ -29,10 +29,12 @@ class TrainConfig(StageConfig):
 
     `freeze_vision` leaves the vision tower as it is, and computes each picture's features
     once in the whole run. `recompute` trades time for memory (gradient checkpointing, Chen et al., arXiv 1604.06174).
-    `negatives` is the share of samples met once more with a candidate that says nothing (attacks.LESSONS): the cure
-    for a model that fails the gate (arXiv 2507.08794). Validation sees at most `validation_samples`. `processes` on
-    this machine share each batch; their number moves results by rounding only, so it names no model. `track` writes the
-    curves elsewhere too, under <warehouse>/tracks/<model id> (trackers.py).
+    `negatives` is the share of adversarial samples (negatives.py) in what is met, the cure for a model that fails the
+    gate: 0 is none, empty all that the version has. `bucket_batches` at a time are cut from samples sorted by length,
+    which saves padding where prompts and pictures differ in size; 0 does not sort. Validation sees at most
+    `validation_samples`. `processes` on this machine share each batch; their number moves results by rounding only, so
+    it names no model. `shard` gives each of them a part of the weights (sharding.py), for models larger than a GPU.
+    `track` writes the curves elsewhere too, under <warehouse>/tracks/<model id> (trackers.py).
     """
 
     name: str
@@ -50,7 +52,8 @@ class TrainConfig(StageConfig):
     weight_decay: float = Field(default=0.01, ge=0)
     warmup_steps: int = Field(default=20, ge=0)
     rationale_weight: float = Field(default=0.1, ge=0)
-    negatives: float = Field(default=0.0, ge=0, le=1)
+    negatives: float | None = Field(default=None, ge=0, lt=1)
+    bucket_batches: int = Field(default=0, ge=0)
     rationale: Rationale = "verdict_first"
     reason_tokens: int = Field(default=64, ge=1)
     references: int = Field(default=0, ge=0)
@@ -71,12 +74,15 @@ class TrainConfig(StageConfig):
     seed: int = 0
     device: str = Field(default="cpu", json_schema_extra={"place": True})
     processes: int = Field(default=1, ge=1, json_schema_extra={"place": True})
+    shard: bool = Field(default=False, json_schema_extra={"place": True})
     track: tuple[Literal["tensorboard", "wandb"], ...] = Field(default=(), json_schema_extra={"place": True})
 
     @model_validator(mode="after")
     def _context_of_pairs(self) -> TrainConfig:
         if self.form != "pairwise" and (self.references or self.shots or self.rationale == "reason_first"):
             raise ValueError("references, shots and reasons before the verdict belong to the form pairwise")
+        if self.shard and self.processes == 1:
+            raise ValueError("shard divides the weights among processes: say processes: 2 or more")
         if self.form == "pairwise" and self.ties != "soft":
             raise ValueError("ties are soft in the form pairwise: the verdict is between yes and no")
         return self

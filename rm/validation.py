@@ -2,45 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from rm.bradley_terry import TIE_MARGIN
 from rm.context import Example
 from rm.families.family import Family
-from rm.features import FeatureCache
-from rm.loader import PairExamples
+from rm.families.layout import Batch
+from rm.loader import PairExamples, extra
 from warehouse.shards.order import epoch_order
 
 
 class Validator:
     """A fixed part of a split, at most `limit` samples chosen by hash, encoded once.
 
-    A model that is taught with negatives is chosen by them too: `negatives` is their share, as in training. They count
-    in the loss, not in the accuracy.
+    A model that is taught with negatives is chosen by them too: `negatives` is their share, as in training (None: as in
+    the split). They count in the loss, not in the accuracy.
     """
 
-    def __init__(self, family: Family, examples: PairExamples, limit: int, negatives: float = 0.0,
+    def __init__(self, family: Family, examples: PairExamples, limit: int, negatives: float | None = None,
                  batch: int = 64) -> None:
-        chosen = sorted(epoch_order(len(examples), 0, 0)[:limit].tolist())
-        extra = [len(examples) + index for index in chosen[:int(len(chosen) * negatives)]]
-        pairs = [(examples[index], index < len(examples)) for index in (*chosen, *extra)]
+        order, tagged = epoch_order(len(examples), 0, 0), examples.negatives
+        chosen, spoiled = order[~tagged[order]][:limit], order[tagged[order]]
+        share = (tagged.mean() if len(tagged) else 0.0) if negatives is None else negatives
+        places = sorted([*chosen.tolist(), *spoiled[:extra(len(chosen), float(share))].tolist()])
+        pairs = [(examples[index], not tagged[index]) for index in places]
         pairs.sort(key=lambda each: family.length(each[0][0].parts))
         self._voted = torch.tensor([voted for _, voted in pairs], dtype=torch.bool)
         asked = [Example(example.parts, target=example.target) for pair, _ in pairs for example in pair]
-        self._family, self._form = family, examples.asking.form
+        self._form = examples.asking.form
         self._batches = [family.encode(asked[start:start + batch]) for start in range(0, len(asked), batch)]
 
-    def __call__(self, model: Any, features: FeatureCache | None = None) -> tuple[float, float, int]:
-        """(mean soft cross-entropy, accuracy where the consensus is no tie, number of such questions)."""
-        scores, targets = [], []
-        with torch.no_grad():
-            for batch in self._batches:
-                states = self._family.verdict_states(model, batch, features(batch) if features else None)
-                scores.append(self._form.read(self._family, model, states).cpu())
-                targets.append(batch.targets)
+    def __call__(self, read: Callable[[Batch], Tensor]) -> tuple[float, float, int]:
+        """(mean soft cross-entropy, accuracy where the consensus is no tie, number of such questions).
+
+        `read` gives the form's scores [B] of a batch.
+        """
+        scores = [read(batch).cpu() for batch in self._batches]
+        targets = [batch.targets for batch in self._batches]
         if not scores:
             return float("nan"), float("nan"), 0
         z = torch.from_numpy(self._form.both_orders(torch.cat(scores).numpy()))

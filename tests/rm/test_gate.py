@@ -5,8 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from rm import gate, train
-from rm.attacks import ATTACKS, CLIP_ATTACKS, CLIP_LESSONS, LESSONS, attacked, keys_for
+from rm import gate, negatives, train
+from rm.attacks import ATTACKS, CLIP_ATTACKS, CLIP_LESSONS, LESSONS, attacked, keys_for, visibly
+from rm.context import Frames
+from rm.families import load_family
 from rm.gate_measures import Question, examine
 from rm.reward_model import PairItem, Scores, sigmoid
 from rm.scorers import Scorer
@@ -14,6 +16,7 @@ from rm.text_keys import TEXT_KEYS, TEXT_LESSONS, with_key
 from tests.rm import world
 from tests.rm.conftest import Place
 from tests.rm.servers import rewards, served
+from warehouse.datasets import build
 from warehouse.errors import BackendError, ConfigError, InvalidInputError
 from warehouse.records import Row
 
@@ -21,7 +24,7 @@ from warehouse.records import Row
 def test_gate_fails_a_model_that_likes_white(trained: tuple[Place, str]) -> None:
     """The voters of this world like bright pictures: a blank white one beats everything, and the gate says so."""
     place, model_id = trained
-    config = gate.GateConfig(model_id=model_id, dataset="bright", version=1, split="train")
+    config = gate.GateConfig(model_id=model_id, dataset="bright", version=1, splits=("train",))
     found = gate.run(config, place.warehouse)
     rows = {row["key"]: row for row in place.warehouse.rows("SELECT * FROM attack_results WHERE run_id = ?",
                                                             [found.run_id])}
@@ -41,7 +44,7 @@ class Brightness:
 
 
 def test_the_gate_finds_what_a_scorer_really_looks_at(place: Place) -> None:
-    config = gate.GateConfig(model_id="brightness", dataset="bright", version=1, split="train")
+    config = gate.GateConfig(model_id="brightness", dataset="bright", version=1, splits=("train",))
     clear, drawn = gate.questions(place.warehouse, config, 4)
     assert {q.task for q in clear} == {"t2i", "t2v"} and all(q.share > 0.5 for q in clear) and 0 < len(drawn) <= 48
     rows = measured(Brightness(), clear, drawn)
@@ -75,7 +78,7 @@ class Gullible(Brightness):
 
 
 def test_the_gate_sees_words_and_edges_that_decide(place: Place) -> None:
-    config = gate.GateConfig(model_id="gullible", dataset="bright", version=1, split="train", pairs=24)
+    config = gate.GateConfig(model_id="gullible", dataset="bright", version=1, splits=("train",), pairs=24)
     clear, drawn = gate.questions(place.warehouse, config, 4)
     rows = measured(Gullible(), clear, drawn)
     for key in ("yes_in_prompt", "yes_repeated", "instruction_echo"):
@@ -92,10 +95,10 @@ def test_the_gate_examines_other_peoples_scorers(place: Place) -> None:
     with served(rewards) as url:
         options = {"url": url, "reward": "hpsv3", "metric": "mu"}
         config = gate.GateConfig(scorer="rm.scorers.service:RewardService", scorer_options=options, dataset="bright",
-                                 version=1, split="train", pairs=6)
+                                 version=1, splits=("train",), pairs=6)
         with pytest.raises(BackendError, match="no picture"):
             gate.run(config, place.warehouse)
-    with pytest.raises(ConfigError, match="one subject"):
+    with pytest.raises(ConfigError, match="one scorer"):
         gate.run(gate.GateConfig(dataset="bright", version=1), place.warehouse)
 
 
@@ -120,20 +123,45 @@ def test_clip_keys_are_for_clips() -> None:
 
 
 def test_lessons_cure_what_the_gate_finds(trained: tuple[Place, str]) -> None:
+    """Taught from shards of negatives, asked with the gate's own keys on prompts that trained neither model."""
     place, model_id = trained
-    config = train.TrainConfig(name="taught", base=model_id, dataset="bright", version=1, steps=90, batch_pairs=8,
-                               learning_rate=2e-3, warmup_steps=5, validate_every=30, patience=0, negatives=1.0)
-    taught = str(train.run(config, place.warehouse).outputs["model_id"])
-    worst = []
-    for subject in (model_id, taught):
-        found = gate.run(gate.GateConfig(model_id=subject, dataset="bright", version=1, split="train", pairs=24),
-                         place.warehouse)
-        # These voters like bright pictures: white, and quarters as bright as before, are no nonsense to them.
-        rows = place.warehouse.rows("SELECT avg(value) AS v FROM attack_results WHERE attack = 'false_yes' "
-                                    "AND run_id = ? AND list_contains(?, key)",
-                                    [found.run_id, sorted(ATTACKS.keys() - {"white", "shuffled_quarters"})])
-        worst.append(rows[0]["v"])
-    assert worst[1] < worst[0] / 2
+    made = negatives.run(negatives.NegativesConfig(dataset="bright", version=1, pictures=1.0, words=0.0),
+                         place.warehouse).outputs["consensus_ids"]
+    recipe = negatives.recipe_of(negatives.NegativesConfig(dataset="bright", version=1), place.warehouse)
+    changed = {"name": "cure", "consensus_ids": tuple(made), "min_votes": 0}
+    version = build.run(recipe.model_copy(update=changed), place.warehouse).outputs["version"]
+    config = train.TrainConfig(name="cured", base=model_id, dataset="cure", version=version, steps=60, batch_pairs=8,
+                               learning_rate=2e-3, warmup_steps=5, validate_every=30, patience=0, negatives=0.4)
+    means = []
+    for subject in (model_id, str(train.run(config, place.warehouse).outputs["model_id"])):
+        found = gate.run(gate.GateConfig(model_id=subject, dataset="bright", version=1), place.warehouse)
+        means.append(place.warehouse.rows("SELECT avg(value) AS v FROM attack_results WHERE attack = 'false_yes' AND "
+                                          "run_id = ?", [found.run_id])[0]["v"])
+    assert means[1] < means[0] - 0.2
+
+
+def test_a_key_that_changes_nothing_is_not_asked(place: Place) -> None:
+    still = world.frames(1, 4)
+    still = Frames(np.broadcast_to(still.pixels[:1], still.pixels.shape), still.times_s)
+    frozen = attacked(still, "", "frozen", 0)
+    assert not visibly(still, frozen) and visibly(world.frames(1, 4), attacked(world.frames(1, 4), "", "frozen", 0))
+    rows = measured(Brightness(), [Question("a red circle", "t2v", "overall", still, world.frames(2, 4))])
+    assert "black_frames" in rows and "frozen" not in rows
+
+
+def test_words_of_lessons_stay_other_words_for_a_tokenizer_that_knows_few(place: Place) -> None:
+    family = load_family(place.base)
+    asked, taught = ({tuple(family.tokenizer(with_key("a red circle", key)).input_ids) for key in keys}
+                     for keys in (TEXT_KEYS, TEXT_LESSONS))
+    assert not asked & taught
+
+
+def test_shuffled_quarters_cut_what_stood_in_the_middle() -> None:
+    pixels = np.zeros((1, 8, 8, 3), np.uint8)
+    pixels[:, 2:6, 2:6] = 255
+    found = np.asarray(attacked(Frames(pixels), "", "shuffled_quarters", 0).pixels)
+    assert found[0, :2, :2].min() == found[0, 6:, 6:].min() == 255 and found[0, 2:6].max(axis=(0, 1)).tolist() != [0]
+    assert found[0, 3:5, 3:5].max() == 0 and found.sum() == pixels.sum()
 
 
 @pytest.mark.parametrize("attack", sorted(ATTACKS | LESSONS | CLIP_ATTACKS | CLIP_LESSONS))

@@ -1,18 +1,20 @@
 from __future__ import annotations
 
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from rm.context import Frames
+from rm import negatives
 from rm.examples import Asking
 from rm.families import load_family
+from rm.lengths import token_lengths
 from rm.loader import BatchPlan, FrameCache, PairExamples, training_loader
 from rm.processes import Processes
 from tests.rm.conftest import Place
+from warehouse.datasets import build
 from warehouse.errors import InvalidInputError
 from warehouse.shards import ShardDataset, open_split
 
@@ -25,9 +27,22 @@ def examples(place: Place) -> PairExamples:
     return PairExamples(parts(place), FrameCache(4), Asking(end="<|im_end|>"))
 
 
-def loader(place: Place) -> Any:
-    found = examples(place)
-    return training_loader(found, BatchPlan(found, 5, seed=3), load_family(place.base))
+def loader(place: Place, bucket: int = 0) -> Any:
+    found, family = examples(place), load_family(place.base)
+    lengths = token_lengths(found, family, 4) if bucket else None
+    return training_loader(found, BatchPlan(found, 5, seed=3, lengths=lengths, bucket=bucket), family)
+
+
+@pytest.fixture(scope="module")
+def taught(place: Place) -> PairExamples:
+    """Voted pictures and their negatives; clips without."""
+    config = negatives.NegativesConfig(dataset="bright", version=1, pictures=1.0, words=0.0)
+    made = negatives.run(config, place.warehouse).outputs["consensus_ids"]
+    recipe = negatives.recipe_of(config, place.warehouse)
+    changed = {"name": "mixed", "consensus_ids": tuple(made), "min_votes": 0, "tasks": ("t2i",)}
+    version = build.run(recipe.model_copy(update=changed), place.warehouse).outputs["version"]
+    return PairExamples([open_split(place.warehouse, "mixed", version, "train", seed=3), parts(place)[1]],
+                        FrameCache(4), Asking())
 
 
 def test_both_orders_are_opposite_questions(place: Place) -> None:
@@ -63,20 +78,31 @@ def test_an_epoch_meets_every_sample_once_and_never_mixes_tasks(place: Place, wo
     assert plan.epoch(2) == plan.epoch(2) != plan.epoch(3)
 
 
-def test_negatives_set_winners_against_nothing(place: Place) -> None:
-    found = examples(place)
-    plan = BatchPlan(found, 5, seed=3, negatives=0.5)
-    epochs = [[index for batch in plan.epoch(n) for index in batch] for n in range(2)]
-    extra = [{index for index in epoch if index >= len(found)} for epoch in epochs]
-    assert set(range(len(found))) <= set(epochs[0]) and 0.3 * len(found) < len(extra[0]) <= 0.5 * len(found)
-    assert extra[0] != extra[1]
-    for index in extra[0]:
-        lost, won = found[index]
-        plain = found[index - len(found)]
-        assert (lost.target, won.target) == (0.0, 1.0)
-        winner = lost.parts[1]
-        assert plain[0].target is not None and isinstance(winner, Frames)
-        assert winner is plain[0 if plain[0].target < 0.5 else 1].parts[1] or plain[0].target == 0.5
+def test_an_epoch_has_the_wanted_share_of_negatives(taught: PairExamples) -> None:
+    voted = set(np.flatnonzero(~taught.negatives).tolist())
+    for share, wanted in ((None, len(taught) - len(voted)), (0.0, 0), (0.25, len(voted) / 3)):
+        plan = BatchPlan(taught, 5, seed=3, negatives=share)
+        epochs = [[index for batch in plan.epoch(n) for index in batch] for n in range(2)]
+        extra = [set(epoch) - voted for epoch in epochs]
+        assert voted <= set(epochs[0]) and len(epochs[0]) == len(set(epochs[0]))
+        assert len(extra[0]) == pytest.approx(wanted, abs=1) and (extra[0] != extra[1]) == (share == 0.25)
+    with pytest.raises(InvalidInputError, match="the dataset version has none"):
+        BatchPlan(PairExamples(taught.parts[1:], FrameCache(4), Asking()), 5, seed=3, negatives=0.5)
+
+
+def test_buckets_pad_less_and_meet_the_same_samples(place: Place) -> None:
+    found, family = examples(place), load_family(place.base)
+    lengths = token_lengths(found, family, max_frames=4)
+    whole = [max(int(family.encode([each]).attention_mask.sum()) for each in found[index])
+             for index in range(len(found))]
+    assert lengths.tolist() == whole and len(set(whole)) > 3
+    plain, bucketed = (BatchPlan(found, 5, seed=3, lengths=lengths, bucket=size).epoch(1) for size in (0, 4))
+    assert sorted(chain(*plain)) == sorted(chain(*bucketed)) and plain != bucketed
+
+    def padding(batches: list[list[int]]) -> int:
+        return sum(int(lengths[batch].max()) * len(batch) - int(lengths[batch].sum()) for batch in batches)
+
+    assert padding(bucketed) < padding(plain) / 2
 
 
 def test_the_shares_of_processes_make_one_batch(place: Place) -> None:
@@ -89,13 +115,14 @@ def test_the_shares_of_processes_make_one_batch(place: Place) -> None:
         BatchPlan(found, 5, seed=3, processes=Processes(0, 9)).epoch(0)
 
 
-def test_a_loader_resumes_at_every_batch(place: Place) -> None:
-    whole = [(batch.input_ids, batch.targets) for batch in islice(loader(place), 12)]
+@pytest.mark.parametrize("bucket", [0, 4])
+def test_a_loader_resumes_at_every_batch(place: Place, bucket: int) -> None:
+    whole = [(batch.input_ids, batch.targets) for batch in islice(loader(place, bucket), 12)]
     for stop in (0, 1, 5, 11):
-        first = loader(place)
+        first = loader(place, bucket)
         for _ in islice(first, stop):
             pass
-        second = loader(place)
+        second = loader(place, bucket)
         if stop:
             second.load_state_dict(first.state_dict())
         rest = [(batch.input_ids, batch.targets) for batch in islice(second, 12 - stop)]

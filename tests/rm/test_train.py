@@ -12,12 +12,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from rm import train
 from rm.checkpoint import Checkpoint, load_checkpoint, newest, save_checkpoint
 from rm.model_folder import ModelCard, weights_digest
 from rm.reward_model import PairItem, load_reward_model
 from rm.run_training import TrainingJob, start
+from rm.trackers import trackers
 from rm.training import Progress
 from tests.rm import tiny, world
 from tests.rm.conftest import Place
@@ -121,11 +123,17 @@ def _curve(place: Place, folder: Path, progress: Progress = _silent, **changes: 
     return found
 
 
-def test_two_processes_learn_what_one_learns(place: Place, tmp_path: Path) -> None:
-    one, two = (_curve(place, tmp_path / str(n), processes=n, steps=5, learning_rate=1e-3) for n in (1, 2))
+@pytest.mark.parametrize("shard", [False, True])
+def test_two_processes_learn_what_one_learns(place: Place, tmp_path: Path, shard: bool) -> None:
+    """Each with all weights, and each with half of them; an average of the weights too."""
+    one, two = (_curve(place, tmp_path / str(n), processes=n, shard=shard and n > 1, steps=4, validate_every=2,
+                       learning_rate=1e-3, ema=0.5) for n in (1, 2))
     assert one["train/loss"] == pytest.approx(two["train/loss"], abs=1e-5)
     assert one["validation/loss"] == pytest.approx(two["validation/loss"], abs=1e-5)
-    assert len(set(one["train/loss"])) == 5
+    assert len(set(one["train/loss"])) == 4
+    weights = [load_file(tmp_path / str(n) / "model.safetensors") for n in (1, 2)]
+    assert weights[0].keys() == weights[1].keys()
+    assert all(torch.allclose(value, weights[1][name], atol=1e-4) for name, value in weights[0].items())
 
 
 @pytest.mark.slow
@@ -235,6 +243,26 @@ def test_curves_go_to_tensorboard(place: Place, tmp_path: Path) -> None:
         data = data[12 + length + 4:]
     assert [value for _, name, value in found if name == "train/loss"] == pytest.approx(losses["train/loss"])
     assert {name for _, name, _ in found} == {"train/loss", "validation/loss", "validation/accuracy"}
+
+
+def test_curves_go_to_wandb_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own file holds what was told, in order; nothing but the folder is touched."""
+    pytest.importorskip("wandb", reason="pip install wandb")
+    from wandb.proto.wandb_internal_pb2 import Record
+    from wandb.sdk.internal.datastore import DataStore
+
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    with trackers(("wandb",), tmp_path / "run", first=True) as [tell]:
+        for step, value in ((1, 0.7), (2, 0.5)):
+            tell(step, "train/loss", value)
+    [file] = (tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb")
+    store, found = DataStore(), []
+    store.open_for_scan(str(file))
+    while (data := store.scan_data()) is not None:
+        record = Record.FromString(data)
+        found += [json.loads(item.value_json) for item in record.history.item
+                  if "train/loss" in (item.key, *item.nested_key)]
+    assert found == [0.7, 0.5]
 
 
 def test_early_stop_keeps_the_best(place: Place) -> None:

@@ -41,9 +41,11 @@ def checkpoint(folder: Path) -> Path:
 
 
 def picture(rng: np.random.Generator, level: int, frames: int = 1, side: int = 32) -> NDArray[np.uint8]:
-    """Frames [T, H, W, 3] of noise around a brightness level."""
+    """Frames [T, H, W, 3] of noise around a brightness level, a dark square in the middle."""
     noise = rng.integers(-30, 30, (frames, side, side, 3))
-    return np.clip(level + noise, 0, 255).astype(np.uint8)
+    pixels = np.clip(level + noise, 0, 255).astype(np.uint8)
+    pixels[:, side // 4:-side // 4, side // 4:-side // 4] //= 4
+    return pixels
 
 
 def frames(seed: int, count: int = 1, side: int = 32) -> Frames:
@@ -65,7 +67,7 @@ def dataset(warehouse: Warehouse, images: int = 48, clips: int = 12) -> Row:
     with warehouse.commit():
         for table, listed in rows.items():
             warehouse.merge(table, listed)
-    config = build.BuildConfig(name="bright", consensus_ids=("c1",), validation=0.2, test=0.2)
+    config = build.BuildConfig(name="bright", consensus_ids=("c1",), instruction_version=2, validation=0.2, test=0.2)
     return dict(build.run(config, warehouse).outputs)
 
 

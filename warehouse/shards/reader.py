@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from warehouse.catalog import Warehouse
 from warehouse.errors import ConflictError, CorruptDataError, InvalidInputError, NewerSchemaError, NotFoundError
@@ -142,6 +143,10 @@ class ShardDataset:
     def keys(self) -> list[str]:
         """Sample keys in index order."""
         return list(self._index["key"].to_pylist())
+
+    def tagged(self, tag: str) -> NDArray[np.bool_]:
+        """Whether each sample [N] lies in a shard of that tag, whose name begins with it."""
+        return np.asarray(pc.starts_with(self._index["shard"], f"{tag}-"), dtype=bool)
 
     def __getitem__(self, index: int) -> Sample:
         """The verified sample; raises IndexError, or CorruptDataError that names shard and key."""
