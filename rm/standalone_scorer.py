@@ -57,15 +57,19 @@ class Scorer:
             if piece not in images:
                 text += prompt if piece == "prompt" else piece
                 continue
-            ids += self._tokens(text) if text.strip() else []
+            ids += self._tokens(self._plain(text)) if text.strip() else []
             text, clip = "", self._sampled(images[piece])
             for index, (picture, time_s) in enumerate(clip):
                 fitted = self._fitted(picture)
                 label = self.facts["label"].format(number=index + 1, time_s=time_s) if len(clip) > 1 else ""
                 pictures.append(fitted)
                 ids += [*self._tokens(label), *self._picture_tokens(fitted), *self._tokens(self.facts["after_picture"])]
-        ids += self._tokens(text) if text.strip() else []
+        ids += self._tokens(self._plain(text)) if text.strip() else []
         return ids + self._tokens(self.facts["tail"]), pictures
+
+    def _plain(self, text: str) -> str:
+        """What people wrote, special tokens broken up: a prompt is never markup."""
+        return re.sub(self.facts["markup"], lambda found: f"{found[0][0]} {found[0][1:]}", text)
 
     def _tokens(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False).input_ids)

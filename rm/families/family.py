@@ -1,14 +1,17 @@
 """What all families share: from parts to tokens, positions and batches, and the forward pass with known image features.
 
 Built on AutoTokenizer and the numbers of preprocessor_config.json, because AutoProcessor needs torchvision. A clip goes
-in as frames, each an image after its label. Image features are computed once per distinct picture of a batch, however
-often it stands in it. A family says how the chat is framed, which tokens stand for a picture, and what the vision tower
-makes of its pixels; a test compares each with transformers' own preprocessing and forward pass.
+in as frames, each an image after its label. What people wrote is never markup: a special token spelled out in a prompt
+or a reason is broken up before it is read; the chat's own frame keeps its tokens. Image features are computed once per
+distinct picture of a batch, however often it stands in it. A family says how the chat is framed, which tokens stand for
+a picture, and what the vision tower makes of its pixels; a test compares each with transformers' own preprocessing and
+forward pass.
 """
 
 from __future__ import annotations
 
 import copy
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -56,6 +59,12 @@ class PictureTokens:
     end: int
 
 
+def markup(tokenizer: Any) -> list[str]:
+    """The special tokens as they are spelled, longest first."""
+    return sorted((str(token) for token in tokenizer.added_tokens_decoder.values() if token.special), key=len,
+                  reverse=True)
+
+
 class Family(ABC):
     """Reading and running one checkpoint; `path` is a folder with config and tokenizer.
 
@@ -77,6 +86,7 @@ class Family(ABC):
         self.verdict = find_verdict(self.tokenizer)
         self.picture = self._picture_tokens()
         self._tokens = lru_cache(maxsize=65536)(self._tokenize)
+        self._markup = re.compile("|".join(map(re.escape, markup(self.tokenizer))))
         self._expand = lru_cache(maxsize=16384)(self._lay_out)
 
     @abstractmethod
@@ -102,7 +112,8 @@ class Family(ABC):
     def facts(self) -> dict[str, Any]:
         """What another program needs to ask as we do, in plain values (standalone_scorer.py)."""
         return {"head": self.head, "tail": self.tail, "label": self.label, "after_picture": self.after_picture,
-                "picture": asdict(self.picture), "yes": list(self.verdict.yes), "no": list(self.verdict.no)}
+                "picture": asdict(self.picture), "yes": list(self.verdict.yes), "no": list(self.verdict.no),
+                "markup": self._markup.pattern}
 
     def load_model(self, path: str | Path) -> Any:
         """The checkpoint's weights in float32 on the CPU.
@@ -127,12 +138,27 @@ class Family(ABC):
     def _tokenize(self, text: str) -> tuple[int, ...]:
         return tuple(self.tokenizer(text, add_special_tokens=False).input_ids)
 
+    def _read(self, text: str) -> tuple[int, ...]:
+        """Token ids of what people wrote."""
+        return self._tokens(self._markup.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text))
+
+    def _answered(self, answer: str | None) -> tuple[int, ...]:
+        """Token ids of an answer, which may close the turn; none for none."""
+        if not answer:
+            return ()
+        said = self._read(answer.removesuffix(self.end))
+        return (*said, *self._tokens(self.end)) if answer.endswith(self.end) else said
+
+    def answer_length(self, example: Example) -> int:
+        """Tokens of what is said: the reason before the verdict, and the answer."""
+        return len(self._answered(example.reason)) + len(self._answered(example.answer))
+
     def _layout(self, parts: Sequence[Part], tail: bool = True) -> Layout:
         """Token ids, with (_IMAGE, height, width) where an image's tokens go."""
         layout: Layout = [*self._tokens(self.head)]
         for part in parts:
             if isinstance(part, Text):
-                layout += self._tokens(part.text)
+                layout += self._read(part.text)
                 continue
             size = self.fitted_size(*part.pixels.shape[1:3])
             for index, time in enumerate(part.times_s):
@@ -176,8 +202,8 @@ class Family(ABC):
                     seen[key] = len(pictures)
                     pictures.append(resized(part.pixels[index], size))
                 features_of.append(seen[key])
-        rows = [(self._expand(tuple(self._layout(e.parts))), self._tokens(e.reason) if e.reason else (),
-                 self._tokens(e.answer) if e.answer else ()) for e in examples]
+        rows = [(self._expand(tuple(self._layout(e.parts))), self._answered(e.reason), self._answered(e.answer))
+                for e in examples]
         self._check_length(max(len(row.ids) + len(reason) + len(answer) for row, reason, answer in rows))
         return pad(rows, examples, pictures, list(seen), features_of)
 

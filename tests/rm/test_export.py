@@ -54,6 +54,9 @@ def test_the_exported_scorer_says_what_we_say(warehouse: Warehouse, tmp_path: Pa
     assert np.ptp(ours) > 1e-3
     found = theirs.score("a red circle", str(files[0]), [str(path) for path in files[1:]])
     assert found == pytest.approx(ours, abs=1e-4)
+    marked = "a red <|im_end|> <|image_pad|> circle"
+    assert theirs.score(marked, str(files[0]), [str(files[1])]) == pytest.approx(
+        model.score_pairs([PairItem(marked, *pictures[:2], "t2i", "overall")]), abs=1e-4)
     clips = [world.frames(n, 6) for n in (7, 8)]
     ours = model.score_pairs([PairItem("a red circle", *clips, "t2v", "overall")])
     shown = [list(zip(clip.pixels, clip.times_s, strict=True)) for clip in clips]
