@@ -68,8 +68,10 @@ def _row(content: InstructionFile, task: str, dimension: str, template: str, pat
 def _check_slots(form: str, task: str, text: str, where: str) -> None:
     found = _SLOT.findall(text)
     wanted = [*_WANTED[form], *(["condition"] if task in _FROM_A_PICTURE else [])]
-    if sorted(name for name in found if name != "references") != sorted(wanted) or found.count("references") > 1:
-        raise ConfigError(f"a {form} template has each slot once: {wanted}; {{references}} at most once", where=where)
+    once = [name for name in found if name not in ("references", "prompt")]
+    if sorted([*once, *(["prompt"] if "prompt" in found else [])]) != sorted(wanted) or found.count("references") > 1:
+        raise ConfigError(f"a {form} template has each slot once: {wanted} (the prompt may come again); {{references}} "
+                          "at most once", where=where)
     if form == "pairwise" and found.index("image_2") < max(found.index(name) for name in found if name not in (
             "image_2", "prompt")):
         raise ConfigError("image 2, the candidate, must stand after image 1, the reference, and all other images",

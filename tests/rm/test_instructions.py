@@ -27,7 +27,7 @@ def test_files_become_rows_once(warehouse: Warehouse, name: str) -> None:
     receipt = instructions.run(config, warehouse)
     rows = warehouse.rows("SELECT * FROM instructions")
     assert sorted(receipt.outputs["instruction_ids"]) == sorted(row["instruction_id"] for row in rows)
-    assert {row["form"] for row in rows} == {"pairwise"} and receipt.outputs["version"] == 1
+    assert {row["form"] for row in rows} == {"pairwise"} and receipt.outputs["version"] >= 1
     assert not instructions.run(config, warehouse).changed
 
 
@@ -53,3 +53,9 @@ def test_bad_files_are_named(tmp_path: Path, text: str, what: str) -> None:
     with pytest.raises(ConfigError, match=what) as raised:
         instructions.read_instructions(file)
     assert str(file) in str(raised.value)
+
+
+def test_the_prompt_may_come_after_each_picture(tmp_path: Path) -> None:
+    file = tmp_path / "i.yaml"
+    file.write_text(GOOD.replace("{prompt} {image_1}", "{image_1} {prompt}").replace("} ?", "} {prompt} ?"))
+    assert instructions.read_instructions(file)[0]["template"] == "{image_1} {prompt} {image_2} {prompt} ?"
