@@ -22,11 +22,13 @@ from alignment.flow_grpo import FlowGrpo
 from alignment.held_out import HeldOut
 from alignment.monitor import Monitor, Rules
 from alignment.policy import Policy
-from alignment.references import judge_id, read_goals
+from alignment.references import read_goals
 from alignment.refl import Refl
 from alignment.reward import Goal, ReferenceReward
 from alignment.training import Algorithm, Schedule, Training
-from rm.reward_model import load_reward_model
+from rm.scorers import Scorer
+from rm.scorers.as_reward import rewarding
+from rm.scorers.named import named_scorer
 from warehouse import Warehouse
 from warehouse.errors import ConfigError
 from warehouse.hashing import canonical_json, content_id
@@ -42,13 +44,23 @@ class AlignConfig(StageConfig):
     stage. `sampling_steps` 0 means the policy's own. `lambda_clip`, `gradient_steps` and `shift_px` belong to ReFL;
     `sde_steps`, `fresh`, `inner_steps` and `clip_range` to Flow-GRPO; `kl` weighs each one's distance from the start.
     `gold` is a plug-in that only the log sees.
+
+    Instead of `reward_model`, Flow-GRPO may take somebody else's `scorer` (rm/scorers) and its options. A second judge,
+    `held_out_model` or `held_out_scorer`, is asked at each measurement and rewards nothing: where it sees no gain, the
+    policy has learned to please the first.
     """
 
     name: str
     policy: str
     # What these two decide is in their revisions, which are inputs; where they lie is not.
     policy_options: dict[str, Any] = Field(default_factory=dict, json_schema_extra={"place": True})
-    reward_model: str = Field(json_schema_extra={"place": True})
+    # Whoever judges is an input by id; where it runs is not.
+    reward_model: str = Field(default="", json_schema_extra={"place": True})
+    scorer: str = Field(default="", json_schema_extra={"place": True})
+    scorer_options: dict[str, Any] = Field(default_factory=dict, json_schema_extra={"place": True})
+    held_out_model: str = Field(default="", json_schema_extra={"place": True})
+    held_out_scorer: str = Field(default="", json_schema_extra={"place": True})
+    held_out_options: dict[str, Any] = Field(default_factory=dict, json_schema_extra={"place": True})
     references: str
     task: str = "t2i"
     dimension: str = "overall"
@@ -86,8 +98,13 @@ class _Run:
     config: AlignConfig
     warehouse: Warehouse
     policy: Policy
-    reward_model_id: str
+    judge: Scorer
+    second: Scorer | None
     model_id: str
+
+    @property
+    def reward_model_id(self) -> str:
+        return self.judge.model_id
 
     @property
     def folder(self) -> Path:
@@ -104,10 +121,12 @@ def run(config: AlignConfig, warehouse: Warehouse) -> Receipt:
     if policy.task != config.task:
         raise ConfigError(f"the policy {policy.name} is for {policy.task}, the config says {config.task}")
     digest = warehouse.digest("SELECT * FROM reference_ranks WHERE starts_with(rank_id, ?)", [f"{config.references}-"])
-    judge = judge_id(warehouse, config.reward_model)
+    judge = named_scorer(warehouse, config.reward_model, config.scorer, config.scorer_options)
+    second = (named_scorer(warehouse, config.held_out_model, config.held_out_scorer, config.held_out_options)
+              if config.held_out_model or config.held_out_scorer else None)
     inputs = {"policy": content_id(policy.revision, canonical_json(dict(policy.params))), "references": digest,
-              "reward_model": judge}
-    run_of = _Run(config, warehouse, policy, judge,
+              "reward_model": judge.model_id} | ({"held_out_reward": second.model_id} if second else {})
+    run_of = _Run(config, warehouse, policy, judge, second,
                   content_id("policy", canonical_json(config.identity()), canonical_json(inputs)))
     return run_stage("align", config, warehouse, inputs, lambda recorder: _body(run_of, recorder))
 
@@ -153,10 +172,11 @@ def split_goals(goals: list[Goal], held_out: int) -> tuple[list[Goal], list[Goal
 def _train(run_of: _Run, recorder: Recorder) -> Monitor:
     config, policy = run_of.config, run_of.policy
     algorithm = _algorithm(config, policy)
-    model = load_reward_model(run_of.warehouse, config.reward_model)
-    reward = ReferenceReward(model, config.task, config.dimension)
+    judges = [each for each in (run_of.judge, run_of.second) if each]
+    reward, *others = [ReferenceReward(rewarding(each), config.task, config.dimension) for each in judges]
+    frames = min(each.max_frames for each in judges)
     training_goals, held_out_goals = split_goals(
-        read_goals(run_of.warehouse, config.references, config.task, model.card.max_frames), config.held_out_prompts)
+        read_goals(run_of.warehouse, config.references, config.task, frames), config.held_out_prompts)
     recorder.count("prompts", len(training_goals))
     recorder.count("held_out_prompts", len(held_out_goals))
     gold = load_plugin(config.gold)(**config.gold_options) if config.gold else None
@@ -164,8 +184,8 @@ def _train(run_of: _Run, recorder: Recorder) -> Monitor:
     schedule = Schedule(config.steps, config.prompts_per_step, config.group, config.learning_rate, config.average,
                         config.measure_every, config.seed)
     rules = Rules(config.window, config.spread_floor, config.drift_limit, config.patience)
-    training = Training(policy, algorithm, reward, training_goals, HeldOut(held_out_goals, reward, config.seed, gold),
-                        schedule, rules)
+    held_out = HeldOut(held_out_goals, reward, config.seed, gold, *others)
+    training = Training(policy, algorithm, reward, training_goals, held_out, schedule, rules)
     training.run(run_of.checkpoint, recorder.progress)
     return training.monitor
 
@@ -180,6 +200,8 @@ def summary(monitor: Monitor) -> dict[str, Any]:
         "best_step": monitor.best_step, "steps": int(monitor.measured[-1]["step"]), "stopped": monitor.stopped,
         "warnings": [alarm.rule for alarm in monitor.alarms if not alarm.stops],
     }
+    if "second" in first:
+        found |= {"second_before": first["second"], "second_after": best["second"]}
     if "gold" in first:
         found |= {"gold_before": first["gold"], "gold_after": best["gold"]}
     return found

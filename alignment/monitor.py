@@ -105,6 +105,9 @@ class Monitor:
         if before and seen and np.mean(seen) > np.mean(before) and now["proxy"] < last["proxy"]:
             self._alarm(step, "gap", False, f"held-out proxy fell from {last['proxy']:.4f} to {now['proxy']:.4f}")
         first = self.measured[0]
+        if "second" in now and now["proxy"] > first["proxy"] and now["second"] < first["second"]:
+            self._alarm(step, "judges_differ", False, f"proxy {first['proxy']:.4f} -> {now['proxy']:.4f}, "
+                                                      f"second judge {first['second']:.4f} -> {now['second']:.4f}")
         if "gold" in now and now["proxy"] > first["proxy"] and now["gold"] < first["gold"]:
             self._alarm(step, "hacking", False, f"proxy {first['proxy']:.4f} -> {now['proxy']:.4f}, "
                                                 f"gold {first['gold']:.4f} -> {now['gold']:.4f}")

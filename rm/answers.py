@@ -5,7 +5,8 @@ Left out on purpose: what can be read off them (measures.py), rows and pages (ev
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,9 @@ from numpy.typing import NDArray
 from rm.bradley_terry import TIE_MARGIN
 from rm.loader import FrameCache
 from rm.nuisances import NUISANCES, nuisances
-from rm.reward_model import RewardModel, sigmoid
+from rm.reward_model import PairItem, RewardModel, Scores, sigmoid
+from rm.scorers import Scorer
+from warehouse.hashing import sha256_hex
 from warehouse.shards import Sample, ShardDataset
 
 _BLOCK = 256
@@ -75,23 +78,39 @@ def joined(parts: list[Answers]) -> Answers:
     return Answers(**whole)
 
 
-def ask(model: RewardModel, dataset: ShardDataset, limit: int) -> Answers:
-    """Both orders of the first `limit` samples, 0 = all."""
+def ask(scorer: Scorer, dataset: ShardDataset, limit: int) -> Answers:
+    """Both orders of the first `limit` samples, 0 = all; somebody else's scorer is asked in its own words."""
     count = min(len(dataset), limit or len(dataset))
-    decode, asking = FrameCache(model.card.max_frames), model.asking
+    decode = FrameCache(scorer.max_frames)
     predicted, leads = np.zeros((count, 2)), np.zeros((count, len(NUISANCES)))
     facts: list[dict[str, Any]] = []
     for start in range(0, count, _BLOCK):
         samples = [dataset[index] for index in range(start, min(start + _BLOCK, count))]
-        examples = [example for sample in samples for example in asking.examples(sample, decode)]
         span = slice(start, start + len(samples))
-        predicted[span] = sigmoid(model.form.both_orders(model.scores(examples)))
+        predicted[span] = _answers(scorer, samples, decode)
         leads[span] = [_lead(sample, decode) for sample in samples]
         facts += [sample.facts for sample in samples]
     p_a = np.array([float(each["p_a"]) for each in facts])
     return Answers(predicted, np.stack([1 - p_a, p_a], axis=1).reshape(count, 2),
                    np.array([float(each["p_tie"]) for each in facts]), np.array([ceiling(each) for each in facts]),
                    leads, **{name: tuple(str(each[fact]) for each in facts) for name, fact in _NAMES.items()})
+
+
+def _answers(scorer: Scorer, samples: Sequence[Sample], decode: FrameCache) -> Scores:
+    """P(b beats a) and P(a beats b) [N, 2]."""
+    if isinstance(scorer, RewardModel):
+        asking = scorer.asking
+        examples = [example for sample in samples for example in asking.examples(sample, decode)]
+        return sigmoid(scorer.form.both_orders(scorer.scores(examples)))
+    items = [item for sample in samples for item in _items(sample, decode)]
+    return scorer.score_pairs(items).reshape(-1, 2)
+
+
+def _items(sample: Sample, decode: FrameCache) -> tuple[PairItem, PairItem]:
+    a, b = (decode(str(sample.facts[f"media_{side}"]), data) for side, data in (("a", sample.a), ("b", sample.b)))
+    start = None if sample.condition is None else decode(f"sha256:{sha256_hex(sample.condition)}", sample.condition)
+    item = PairItem(sample.prompt, a, b, str(sample.facts["task"]), str(sample.facts["dimension"]), condition=start)
+    return item, replace(item, reference=b, candidate=a)
 
 
 def _lead(sample: Sample, decode: FrameCache) -> NDArray[np.float64]:

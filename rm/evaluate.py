@@ -26,7 +26,9 @@ from rm.measures import (
     slices,
     tie_threshold,
 )
-from rm.reward_model import RewardModel, load_reward_model
+from rm.reward_model import RewardModel
+from rm.scorers import Scorer
+from rm.scorers.named import named_scorer
 from rm.statistics import calibration_error, reliability
 from rm.train import dataset_hash
 from warehouse import Warehouse
@@ -42,12 +44,15 @@ _NUMBERS = ("flip_rate", "ece", "spread", "levels", "annotator_ceiling", "tie_th
 class EvaluateConfig(StageConfig):
     """A model and the splits of a version to judge it on; `limit` samples a split, 0 = all; empty `tasks` take all.
 
-    `dimensions` are asked about; empty takes those that the model was trained on (all for a model that was not).
-    `tie_split` is where the threshold for ties is chosen, `against` a second model, `page` where to write the HTML
-    page, with the same in JSON beside it.
+    Instead of a model of ours `scorer` may name somebody else's (rm/scorers), with its options; so may `against`, as
+    `module:Class` with `against_options`. `dimensions` are asked about; empty takes those that the model was trained on
+    (all for a model that was not). `tie_split` is where the threshold for ties is chosen, `against` a second model,
+    `page` where to write the HTML page, with the same in JSON beside it.
     """
 
-    model_id: str
+    model_id: str = ""
+    scorer: str = ""
+    scorer_options: dict[str, Any] = Field(default_factory=dict)
     dataset: str
     version: int
     splits: tuple[str, ...] = Field(default=("test", "ood"), min_length=1)
@@ -56,6 +61,7 @@ class EvaluateConfig(StageConfig):
     tie_split: str = "validation"
     limit: int = Field(default=0, ge=0)
     against: str = ""
+    against_options: dict[str, Any] = Field(default_factory=dict)
     page: Path | None = Field(default=None, json_schema_extra={"place": True})
 
 
@@ -64,18 +70,20 @@ def run(config: EvaluateConfig, warehouse: Warehouse) -> Receipt:
 
     Raises InvalidInputError where no split has a sample to ask.
     """
-    inputs = {"model": config.model_id, "dataset": dataset_hash(warehouse, config.dataset, config.version)}
+    model = named_scorer(warehouse, config.model_id, config.scorer, config.scorer_options)
+    inputs = {"model": model.model_id, "dataset": dataset_hash(warehouse, config.dataset, config.version)}
 
     def body(recorder: Recorder) -> None:
-        model = load_reward_model(warehouse, config.model_id)
         asked = config.model_copy(update={"dimensions": config.dimensions or _learned(model)})
         answers = _asked(warehouse, asked, model, config.splits)
         recorder.count("read", sum(len(item.predicted) for item in answers.values()))
         found = _found(answers, _tie_threshold(warehouse, asked, model))
         if config.against:
-            other = _asked(warehouse, asked, load_reward_model(warehouse, config.against), config.splits)
+            theirs = ("", config.against) if ":" in config.against else (config.against, "")
+            other = _asked(warehouse, asked, named_scorer(warehouse, *theirs, config.against_options), config.splits)
             found["difference"] = {split: compared(answers[split], other[split]).as_json() for split in answers}
-        warehouse.merge("evaluations", [_row(config, *row) for row in _measured(found)], run_id=recorder.run_id)
+        rows = [_row(config, model.model_id, *row) for row in _measured(found)]
+        warehouse.merge("evaluations", rows, run_id=recorder.run_id)
         recorder.output("title", _title(config, model))
         for name, value in found.items():
             recorder.output(name, value)
@@ -86,8 +94,10 @@ def run(config: EvaluateConfig, warehouse: Warehouse) -> Receipt:
     return receipt
 
 
-def _learned(model: RewardModel) -> tuple[str, ...]:
-    """Dimensions that the model was trained on; empty for a pretrained one."""
+def _learned(model: Scorer) -> tuple[str, ...]:
+    """Dimensions that the model was trained on; empty for a pretrained one and for somebody else's."""
+    if not isinstance(model, RewardModel):
+        return ()
     return tuple(sorted({dimension for templates in model.card.instructions.values() for dimension in templates}))
 
 
@@ -104,7 +114,7 @@ def _split(warehouse: Warehouse, config: EvaluateConfig, split: str) -> ShardDat
                       dimensions=config.dimensions)
 
 
-def _asked(warehouse: Warehouse, config: EvaluateConfig, model: RewardModel,
+def _asked(warehouse: Warehouse, config: EvaluateConfig, model: Scorer,
            splits: tuple[str, ...]) -> dict[str, Answers]:
     opened = {split: _split(warehouse, config, split) for split in splits}
     if not any(len(dataset) for dataset in opened.values()):
@@ -115,14 +125,15 @@ def _asked(warehouse: Warehouse, config: EvaluateConfig, model: RewardModel,
     return {split: ask(model, dataset, config.limit) for split, dataset in opened.items()}
 
 
-def _tie_threshold(warehouse: Warehouse, config: EvaluateConfig, model: RewardModel) -> float | None:
+def _tie_threshold(warehouse: Warehouse, config: EvaluateConfig, model: Scorer) -> float | None:
     """Chosen on another split, so that it is no merit of the splits that are judged; None where that one is empty."""
     return tie_threshold(ask(model, _split(warehouse, config, config.tie_split), config.limit))
 
 
-def _title(config: EvaluateConfig, model: RewardModel) -> str:
+def _title(config: EvaluateConfig, model: Scorer) -> str:
     beside = f" against {config.against}" if config.against else ""
-    return f"{model.card.name or config.model_id}{beside} on {config.dataset}@{config.version}"
+    name = model.card.name if isinstance(model, RewardModel) else ""
+    return f"{name or config.model_id or model.model_id}{beside} on {config.dataset}@{config.version}"
 
 
 def _found(answers: Mapping[str, Answers], threshold: float | None) -> dict[str, Any]:
@@ -149,9 +160,9 @@ def _measured(found: Mapping[str, Any]) -> list[tuple[str, str, dict[str, Any]]]
                    for name, value in alone.items() if value is not None]
 
 
-def _row(config: EvaluateConfig, part: str, metric: str, value: dict[str, Any]) -> Row:
+def _row(config: EvaluateConfig, model_id: str, part: str, metric: str, value: dict[str, Any]) -> Row:
     dataset = f"{config.dataset}@{config.version}"
     # What is said over all splits depends on which they are; a split's own numbers do not.
     asked = (*config.tasks, *config.dimensions, *(config.splits if part == "all" else ()))
-    return {"evaluation_id": content_id("evaluation", config.model_id, dataset, config.limit, *asked, part, metric),
-            "model_id": config.model_id, "dataset": dataset, "slice": part, "metric": metric, **value}
+    return {"evaluation_id": content_id("evaluation", model_id, dataset, config.limit, *asked, part, metric),
+            "model_id": model_id, "dataset": dataset, "slice": part, "metric": metric, **value}

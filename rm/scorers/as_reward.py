@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from rm.context import Frames
-from rm.reward_model import PairItem, sampled
+from rm.reward_model import PairItem, RewardModel, sampled
 from rm.scorers import Scorer
 from warehouse.errors import ConfigError, InvalidInputError
 
@@ -30,6 +30,11 @@ class AsReward:
         items = [PairItem(prompt, reference, _beside(reference, pixels), task, dimension)
                  for prompt, reference, pixels in zip(prompts, references, candidates.detach().cpu(), strict=True)]
         return torch.from_numpy(self._scorer.score_pairs(items)).to(candidates.device)
+
+
+def rewarding(scorer: Scorer) -> RewardModel | AsReward:
+    """What alignment asks: a model of ours as it is, with its gradient, anybody else's without."""
+    return scorer if isinstance(scorer, RewardModel) else AsReward(scorer)
 
 
 def _beside(reference: Frames, pixels: Tensor) -> Frames:

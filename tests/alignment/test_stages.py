@@ -22,9 +22,11 @@ from generation import candidates, prompts
 from rm.model_folder import CARD_FILE, ModelCard
 from rm.reward_model import PairItem, frames_of, load_reward_model
 from tests.alignment.worlds import tiny_policy
+from tests.rm.servers import rewards, served
 from tests.rm.world import TEMPLATE, checkpoint
 from warehouse import Warehouse, open_warehouse
 from warehouse.errors import ConfigError
+from warehouse.hashing import content_id
 from warehouse.stage import on_progress
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -136,6 +138,23 @@ def test_alignment_leaves_a_model_that_generates(world: World) -> None:
                            "adapter": outputs["model_id"], "warehouse_root": str(world.warehouse.root)}),
         world.warehouse)
     assert made.counts["candidates"] == 2 and made.outputs["generator_id"] != world.generator_id
+
+
+def test_somebody_elses_scorer_rewards_and_ours_looks_on(world: World) -> None:
+    """Over HTTP, by what UniRL's reward service speaks; its reward has no gradient, so that ReFL refuses it."""
+    with served(rewards) as url:
+        theirs = {"reward_model": "", "scorer": "rm.scorers.service:RewardService",
+                  "scorer_options": {"url": url, "reward": "hpsv3", "metric": "mu"}, "held_out_model": "judge"}
+        config = world.config(name="external", method="flow_grpo", sde_steps=2, steps=2, **theirs)
+        outputs = align.run(config, world.warehouse).outputs
+        with pytest.raises(ConfigError, match="no gradient"):
+            align.run(world.config(name="refused", **theirs), world.warehouse)
+    assert 0 < outputs["second_before"] < 1 and outputs["second_before"] != outputs["proxy_before"]
+    row = world.warehouse.rows("SELECT * FROM models WHERE model_id = ?", [outputs["model_id"]])[0]
+    assert row["reward_model_id"] == content_id("service", "hpsv3", "mu", 1.0)
+    measured = world.warehouse.rows("SELECT step FROM metrics WHERE run_key = ? AND name = 'held_out/second'",
+                                    [outputs["model_id"]])
+    assert len(measured) == 2
 
 
 class Brightness:

@@ -11,6 +11,8 @@ from rm.answers import Answers
 from rm.measures import compared, flip_rate
 from rm.statistics import bootstrap_mean, calibration_error, paired_bootstrap, reliability, wilson
 from tests.rm.conftest import Place
+from tests.rm.servers import rewards, served
+from warehouse.errors import ConfigError
 
 
 def test_wilson_equals_published_values() -> None:
@@ -43,6 +45,23 @@ def test_evaluation_sees_what_was_learned(trained: tuple[Place, str]) -> None:
     names = {row["slice"] for row in place.warehouse.rows("SELECT slice FROM evaluations")}
     assert {"test", "test/task=t2i", "test/order=1", "ood/dimension=overall"} <= names
     assert not evaluate.run(config, place.warehouse).changed
+
+
+def test_somebody_elses_scorer_is_evaluated_beside_ours(trained: tuple[Place, str]) -> None:
+    """Over HTTP, by what UniRL's reward service speaks: it knows brightness, which is all that these voters like."""
+    place, model_id = trained
+    with served(rewards) as url:
+        options = {"url": url, "reward": "hpsv3", "metric": "mu"}
+        config = evaluate.EvaluateConfig(scorer="rm.scorers.service:RewardService", scorer_options=options,
+                                         dataset="bright", version=1, tasks=("t2i",), against=model_id)
+        found = evaluate.run(config, place.warehouse).outputs
+        assert found["accuracy"]["test"]["value"] == 1.0 and found["flip_rate"] == 0.0
+        back = evaluate.EvaluateConfig(model_id=model_id, dataset="bright", version=1, tasks=("t2i",),
+                                       against="rm.scorers.service:RewardService", against_options=options)
+        assert evaluate.run(back, place.warehouse).outputs["difference"]["test"]["value"] == pytest.approx(
+            -found["difference"]["test"]["value"])
+    with pytest.raises(ConfigError, match="one scorer"):
+        evaluate.run(evaluate.EvaluateConfig(dataset="bright", version=1), place.warehouse)
 
 
 def answered(predicted: np.ndarray, wanted: np.ndarray, prompts: tuple[str, ...], ties: float = 0.0) -> Answers:
