@@ -1,9 +1,10 @@
 """Does the cure help? False-yes of the gate's attacks before and after training on adversarial negatives.
 
-One base model, one dataset of votes; per seed one reward model from the votes and one from votes and negatives, with
-the same steps. Beside false-yes stand accuracy on the test split and yes-recall (clear winners that are called better),
-which the cure must not cost: aim, within two points. The dataset is that of a finished demo: the newest version `demo`
-in $REWARDDANCE_WAREHOUSE, else in runs/demo/warehouse; everything made here goes to a copy.
+One base model, one dataset of votes; per seed one reward model from the votes and one from votes and negatives, by the
+demo's settings and with the same steps. Beside false-yes stand accuracy on pairs of test and ood, and yes-recall (clear
+winners that are called better), which the cure must not cost: aim, within two points. The dataset is that of a finished
+demo: the newest version `demo` in $REWARDDANCE_WAREHOUSE, else in runs/demo/warehouse; everything made here goes to a
+copy. The base is the demo's, or what $GATE_BASE names (vlm_small, for a machine in a hurry).
 """
 
 from __future__ import annotations
@@ -28,8 +29,10 @@ from rm.reward_model import RewardModel, load_reward_model  # noqa: E402
 from warehouse import Warehouse, open_warehouse  # noqa: E402
 from warehouse.datasets import build  # noqa: E402
 
-BASE = ROOT / "simulation" / "weights" / "vlm_middle"
-SEEDS, STEPS, PAIRS = 3, 240, 96
+DEMO_BASE = "vlm_middle"
+BASE = os.environ.get("GATE_BASE", DEMO_BASE)
+SEEDS, STEPS, PAIRS = 3, 320, 96
+DIMENSIONS = ("overall",)
 ARMS = ("votes", "votes and negatives")
 Measured = dict[str, float]
 
@@ -43,25 +46,27 @@ def demo() -> Path:
 
 
 def taught(warehouse: Warehouse) -> tuple[int, str, int]:
-    """The demo's newest version, and name and version of the same with negatives."""
+    """The demo's newest version, and name and version of the same with the demo's negatives."""
     version = warehouse.rows("SELECT max(version) AS v FROM dataset_versions WHERE name = 'demo'")[0]["v"]
-    config = negatives.NegativesConfig(dataset="demo", version=version)
+    config = negatives.NegativesConfig(dataset="demo", version=version, dimensions=DIMENSIONS, pictures=0.3, words=0.5)
     named = negatives.run(config, warehouse).outputs["consensus_ids"]
     recipe = negatives.recipe_of(config, warehouse)
-    changed = {"name": "taught", "consensus_ids": tuple(named), "min_votes": 0}
+    changed = {"name": "taught", "consensus_ids": tuple(named), "min_votes": 0, "dimensions": DIMENSIONS}
     made = build.run(recipe.model_copy(update=changed), warehouse).outputs
     return version, made["name"], made["version"]
 
 
 def trained(warehouse: Warehouse, dataset: str, version: int, seed: int, steps: int) -> str:
     """A reward model by the demo's settings."""
-    config = train.TrainConfig(name=f"{dataset}-{seed}", base=str(BASE), dataset=dataset, version=version, steps=steps,
-                               batch_pairs=16, learning_rate=3e-4, validate_every=max(1, steps // 3), seed=seed)
+    config = train.TrainConfig(
+        name=f"{dataset}-{seed}", base=str(ROOT / "simulation" / "weights" / BASE), dataset=dataset, version=version,
+        steps=steps, dimensions=DIMENSIONS, batch_pairs=16, learning_rate=3e-4, validate_every=max(1, steps // 4),
+        seed=seed)
     return str(train.run(config, warehouse).outputs["model_id"])
 
 
 def measured(warehouse: Warehouse, model_id: str, version: int, pairs: int) -> Measured:
-    """Everything the gate measures, accuracy on clear and drawn pairs of the test split, and yes-recall."""
+    """Everything the gate measures, accuracy on pairs drawn from test and ood, and yes-recall on clear ones."""
     config = gate.GateConfig(model_id=model_id, dataset="demo", version=version, pairs=pairs)
     found = gate.run(config, warehouse)
     rows = warehouse.rows("SELECT attack, key, value FROM attack_results WHERE run_id = ?", [found.run_id])
@@ -131,8 +136,10 @@ def main() -> None:
                     model_id = trained(warehouse, *data, seed, steps)
                     found[arm].append(measured(warehouse, model_id, version, pairs))
                     print(f"seed {seed}, {arm}: {found[arm][-1]}", file=sys.stderr, flush=True)
-    size = f"{seeds} seeds, {steps} steps, {pairs} pairs"
-    finish("gate", rows_of(found, size), args, f"{table(found)}\n\nCommand: `python benchmarks/gate.py`.\n")
+    size = f"{BASE}, {seeds} seeds, {steps} steps, {pairs} pairs"
+    command = f"{'' if BASE == DEMO_BASE else f'GATE_BASE={BASE} '}python benchmarks/gate.py"
+    finish("gate" if BASE == DEMO_BASE else f"gate_{BASE}", rows_of(found, size), args,
+           f"{table(found)}\n\nCommand: `{command}`.\n")
 
 
 if __name__ == "__main__":

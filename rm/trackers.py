@@ -45,6 +45,8 @@ def _wandb(folder: Path) -> Iterator[Tracker]:
         yield lambda step, name, value: run.log({name: value}, step=step)
     finally:
         run.finish()
+        # Its service writes on in a process of its own; only this waits until the file is whole.
+        wandb.teardown()
 
 
 _OPEN = {"tensorboard": _tensorboard, "wandb": _wandb}

@@ -137,7 +137,7 @@ def test_lessons_cure_what_the_gate_finds(trained: tuple[Place, str]) -> None:
         found = gate.run(gate.GateConfig(model_id=subject, dataset="bright", version=1), place.warehouse)
         means.append(place.warehouse.rows("SELECT avg(value) AS v FROM attack_results WHERE attack = 'false_yes' AND "
                                           "run_id = ?", [found.run_id])[0]["v"])
-    assert means[1] < means[0] - 0.2
+    assert means[1] < means[0] - 0.1
 
 
 def test_a_key_that_changes_nothing_is_not_asked(place: Place) -> None:

@@ -21,8 +21,8 @@ def test_negatives_are_rows_and_shards_of_their_own(place: Place) -> None:
     made = negatives.run(config, warehouse)
     assert made.outputs["consensus_ids"] == ["c1", made.outputs["consensus_id"]] and made.counts["pairs"] > 10
     assert not negatives.run(config, warehouse).changed
-    taught = build.run(build.BuildConfig(name="taught", consensus_ids=tuple(made.outputs["consensus_ids"]), min_votes=0,
-                                         validation=0.2, test=0.2), warehouse).outputs
+    taught = build.run(negatives.recipe_of(config, warehouse).model_copy(update={
+        "name": "taught", "consensus_ids": tuple(made.outputs["consensus_ids"]), "min_votes": 0}), warehouse).outputs
     before = {split: set(open_split(warehouse.root, "bright", 1, split).keys) for split in taught["samples"]}
     for split, voted in before.items():
         found = open_split(warehouse.root, "taught", taught["version"], split)
