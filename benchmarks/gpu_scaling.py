@@ -10,6 +10,7 @@ ours, which needs an environment of its own.
 
 from __future__ import annotations
 
+import gc
 import sys
 import tempfile
 import time
@@ -29,6 +30,7 @@ from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 from benchmarks._reporting import Row, arguments, finish  # noqa: E402
 from rm.context import Example, Frames, pairwise  # noqa: E402
 from rm.families import load_family  # noqa: E402
+from rm.families.layout import Batch  # noqa: E402
 from rm.forms import find_form  # noqa: E402
 from rm.losses import Totals, Weights, totals, training_loss  # noqa: E402
 from rm.model_folder import ModelCard  # noqa: E402
@@ -149,17 +151,18 @@ def training(size: Size, device: str, peak: float, rounds: int) -> list[Row]:
     for n in range(size.pairs):
         a, b = picture(2 * n, size.side), picture(2 * n + 1, size.side)
         examples += [pairwise(TEMPLATE, PROMPT, a, b, 0.9), pairwise(TEMPLATE, PROMPT, b, a, 0.1)]
-    batch, form = family.encode(examples), find_form("pairwise")
+    batch, one, form = family.encode(examples), family.encode(examples[:2]), find_form("pairwise")
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-5, fused=device == "cuda")
 
-    def forward_backward() -> None:
+    def forward_backward(batch: Batch = batch) -> None:
         with torch.autocast(device, torch.bfloat16):
             own = totals(batch)
             over = Totals(own.weight.to(device), own.tokens.to(device))
             loss = training_loss(family, model, form, batch, Weights(), over)
         loss.backward()
 
-    counted = flops(forward_backward)
+    # Of one pair, all of which are alike: without checkpointing the activations of a whole batch may not fit.
+    counted = size.pairs * flops(lambda: forward_backward(one))
     optimiser.zero_grad(set_to_none=True)
     model.activation_checkpointing_enable({"use_reentrant": False})
     model.train()
@@ -222,7 +225,10 @@ def main() -> None:
         print(f"the bf16 peak of {name} is not known here: add it to PEAK_BF16")
         return
     rounds = 3 if args.quick else 10
-    rows = [*scoring(REAL, "cuda", rounds), *training(REAL, "cuda", peak, rounds)]
+    rows = scoring(REAL, "cuda", rounds)
+    gc.collect()
+    torch.cuda.empty_cache()
+    rows += training(REAL, "cuda", peak, rounds)
     notes = f"Device: {name}, torch {torch.__version__}.\n\nCommand: `python benchmarks/gpu_scaling.py`.\n"
     finish("gpu_scaling", rows, args, notes)
 

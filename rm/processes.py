@@ -76,7 +76,8 @@ class Processes:
 @contextmanager
 def joined(device: str, sharded: bool = False) -> Iterator[Processes]:
     """Join the other processes that torchrun started; leaves them at the end."""
-    found = Processes(*(int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")), sharded)
+    rank, world, local = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
+    found = Processes(rank, world, local, sharded)
     if device == "cuda":
         torch.cuda.set_device(found.local_rank)
     distributed.init_process_group("nccl" if device == "cuda" else "gloo")

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from warehouse.errors import ConfigError
 
@@ -39,8 +40,8 @@ def _wandb(folder: Path) -> Iterator[Tracker]:
         raise ConfigError("track names wandb, which is not installed",
                           hint="pip install 'rewarddance[wandb]'") from error
     (folder / "wandb").mkdir(parents=True, exist_ok=True)
-    run = wandb.init(project="rewarddance", id=folder.name, dir=str(folder), resume="allow",
-                     mode=os.environ.get("WANDB_MODE", "offline"))
+    mode: Any = os.environ.get("WANDB_MODE", "offline")
+    run = wandb.init(project="rewarddance", id=folder.name, dir=str(folder), resume="allow", mode=mode)
     try:
         yield lambda step, name, value: run.log({name: value}, step=step)
     finally:

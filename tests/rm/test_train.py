@@ -27,6 +27,8 @@ from warehouse import open_warehouse
 from warehouse.errors import CorruptDataError, NotFoundError, TrainingError
 from warehouse.stage import Receipt
 
+Trained = tuple[dict[str, list[float]], dict[str, torch.Tensor]]
+
 CHILD = """
 import json, sys, torch
 from rm import train
@@ -123,17 +125,25 @@ def _curve(place: Place, folder: Path, progress: Progress = _silent, **changes: 
     return found
 
 
+def _of_processes(place: Place, folder: Path, count: int, shard: bool = False) -> Trained:
+    """Curves and weights of a short training with an average of the weights."""
+    found = _curve(place, folder, processes=count, shard=shard, steps=4, validate_every=2, learning_rate=1e-3, ema=0.5)
+    return found, load_file(folder / "model.safetensors")
+
+
+@pytest.fixture(scope="module")
+def alone(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    return _of_processes(place, tmp_path_factory.mktemp("alone") / "x", 1)
+
+
 @pytest.mark.parametrize("shard", [False, True])
-def test_two_processes_learn_what_one_learns(place: Place, tmp_path: Path, shard: bool) -> None:
-    """Each with all weights, and each with half of them; an average of the weights too."""
-    one, two = (_curve(place, tmp_path / str(n), processes=n, shard=shard and n > 1, steps=4, validate_every=2,
-                       learning_rate=1e-3, ema=0.5) for n in (1, 2))
-    assert one["train/loss"] == pytest.approx(two["train/loss"], abs=1e-5)
-    assert one["validation/loss"] == pytest.approx(two["validation/loss"], abs=1e-5)
-    assert len(set(one["train/loss"])) == 4
-    weights = [load_file(tmp_path / str(n) / "model.safetensors") for n in (1, 2)]
-    assert weights[0].keys() == weights[1].keys()
-    assert all(torch.allclose(value, weights[1][name], atol=1e-4) for name, value in weights[0].items())
+def test_two_processes_learn_what_one_learns(place: Place, tmp_path: Path, shard: bool, alone: Trained) -> None:
+    """Each with all weights (DDP), and each with half of them (FSDP)."""
+    one, two = alone, _of_processes(place, tmp_path / "x", 2, shard)
+    for name in ("train/loss", "validation/loss"):
+        assert one[0][name] == pytest.approx(two[0][name], abs=1e-5) and len(set(one[0][name])) > 2
+    assert one[1].keys() == two[1].keys()
+    assert all(torch.allclose(value, two[1][name], atol=1e-4) for name, value in one[1].items())
 
 
 @pytest.mark.slow
