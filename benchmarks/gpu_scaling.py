@@ -159,7 +159,7 @@ def training(size: Size, device: str, peak: float, rounds: int) -> list[Row]:
             own = totals(batch)
             over = Totals(own.weight.to(device), own.tokens.to(device))
             loss = training_loss(family, model, form, batch, Weights(), over)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
 
     # Of one pair, all of which are alike: without checkpointing the activations of a whole batch may not fit.
     counted = size.pairs * flops(lambda: forward_backward(one))

@@ -130,7 +130,7 @@ class BatchPlan(Sampler[list[int]]):
         negative = self._examples.negatives[order]
         # The order is random already: its first negatives are a random choice, another one each epoch.
         chosen = order[negative][:extra(int((~negative).sum()), self._negatives)]
-        mixed = np.concatenate([order[~negative], chosen])
+        mixed: Indices = np.concatenate([order[~negative], chosen])
         return mixed[epoch_order(len(mixed), self._seed, epoch)] if len(chosen) else mixed
 
     def _sorted(self, indices: Indices) -> Indices:
@@ -139,7 +139,8 @@ class BatchPlan(Sampler[list[int]]):
             return indices
         size = self._bucket * self._size
         buckets = [indices[start:start + size] for start in range(0, len(indices), size)]
-        return np.concatenate([each[np.argsort(self._lengths[each], kind="stable")] for each in buckets])
+        found: Indices = np.concatenate([each[np.argsort(self._lengths[each], kind="stable")] for each in buckets])
+        return found
 
     def _cut(self, indices: list[int]) -> list[list[int]]:
         batches = [indices[start:start + self._size] for start in range(0, len(indices), self._size)]

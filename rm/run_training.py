@@ -21,7 +21,8 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from rm.examples import Asking
-from rm.families import Family, load_family
+from rm.families import load_family
+from rm.families.family import Family
 from rm.forms import add_head, find_form
 from rm.lengths import token_lengths
 from rm.loader import ALONE, BatchPlan, FrameCache, PairExamples, training_loader
