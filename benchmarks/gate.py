@@ -48,7 +48,7 @@ def demo() -> Path:
 def taught(warehouse: Warehouse) -> tuple[int, str, int]:
     """The demo's newest version, and name and version of the same with the demo's negatives."""
     version = warehouse.rows("SELECT max(version) AS v FROM dataset_versions WHERE name = 'demo'")[0]["v"]
-    config = negatives.NegativesConfig(dataset="demo", version=version, dimensions=DIMENSIONS, pictures=0.3, words=0.5)
+    config = negatives.NegativesConfig(dataset="demo", version=version, dimensions=DIMENSIONS, pictures=0.5, words=0.4)
     named = negatives.run(config, warehouse).outputs["consensus_ids"]
     recipe = negatives.recipe_of(config, warehouse)
     changed = {"name": "taught", "consensus_ids": tuple(named), "min_votes": 0, "dimensions": DIMENSIONS}
