@@ -97,11 +97,17 @@ def main() -> None:
     args = arguments(__doc__ or "")
     config = load_config(ROOT / "configs" / ("demo_quick.yaml" if args.quick else "demo.yaml"))
     rows, shown, notes = [], {}, []
+    first: Path | None = None
     for taste in TASTES[:1] if args.quick else TASTES:
         golds: list[tuple[float, float]] = []
         for seed in range(1 if args.quick else 3):
             out = ROOT / "runs" / "benchmark_alignment" / f"{taste}_{seed}"
             shutil.rmtree(out, ignore_errors=True)
+            if first is None:
+                first = out
+            else:
+                # Prompts, candidates and their receipts are the same for every population and seed.
+                shutil.copytree(first, out)
             summary = run(seeded(config.model_copy(update={"taste": taste}), seed), out)
             image, accuracy = summary["alignment"]["image"], summary["rm"]["accuracy_id"]
             golds.append((image["gold_before"], image["gold_after"]))
