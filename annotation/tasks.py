@@ -17,7 +17,7 @@ from typing import Any
 from annotation.backend import GoldItem, PairView, Task
 from warehouse import Warehouse
 from warehouse.hashing import canonical_json, content_id
-from warehouse.records import Row
+from warehouse.records import ADVERSARIAL, Row
 
 _PAIRS = """
 SELECT r.pair_id, p.text AS prompt, a.media_id AS media_a, b.media_id AS media_b, p.condition_media_id,
@@ -25,7 +25,8 @@ SELECT r.pair_id, p.text AS prompt, a.media_id AS media_a, b.media_id AS media_b
 FROM pairs r JOIN candidates a ON a.candidate_id = r.candidate_a JOIN candidates b ON b.candidate_id = r.candidate_b
 JOIN prompts p ON p.prompt_id = r.prompt_id
 WHERE r.task = ? AND r.prompt_b_id IS NULL AND (? = '' OR (a.generator_id = ? AND b.generator_id = ?))
-  AND (? = '' OR r.source = ?) AND (? = '' OR (a.source = ? AND b.source = ?)) ORDER BY r.pair_id
+  AND CASE WHEN ? = '' THEN r.source <> ? ELSE r.source = ? END
+  AND (? = '' OR (a.source = ? AND b.source = ?)) ORDER BY r.pair_id
 """
 
 
@@ -34,9 +35,10 @@ def pair_views(
 ) -> tuple[list[PairView], int]:
     """Pairs of a task that can be shown, by generator and source of both candidates, and source of the pair ("" = any).
 
-    The second value counts pairs left out because a medium is not in the store.
+    Adversarial pairs, which nobody should judge, are shown only where their source is asked for. The second value
+    counts pairs left out because a medium is not in the store.
     """
-    filters = [task, *[generator_id] * 3, *[source] * 2, *[candidate_source] * 3]
+    filters = [task, *[generator_id] * 3, source, ADVERSARIAL, source, *[candidate_source] * 3]
     rows = warehouse.rows(_PAIRS, filters)
     views = [PairView(**row) for row in rows if row["media_a"] is not None and row["media_b"] is not None]
     return views, len(rows) - len(views)

@@ -17,7 +17,7 @@ from annotation.votes import unswap
 from tests.annotation.world import START, candidates
 from warehouse import Warehouse
 from warehouse.errors import ConfigError
-from warehouse.records import annotator_row
+from warehouse.records import ADVERSARIAL, annotator_row, pair_row, prompt_row
 
 BACKEND = "tests.annotation.world:Scripted"
 
@@ -54,6 +54,18 @@ def test_a_second_run_adds_nothing(warehouse: Warehouse) -> None:
     assert more.changed and more.counts["votes"] == 6 * 3 * 2
     after = {row["vote_id"]: row for row in _rows(warehouse, "votes", "vote_id")}
     assert all(after[row["vote_id"]] == row for row in before["votes"])
+
+
+def test_nobody_is_asked_about_adversarial_pairs(warehouse: Warehouse) -> None:
+    generator = _paired(warehouse)
+    shown = pair_views(warehouse, "t2i", generator, "")[0]
+    ours = warehouse.rows("SELECT * EXCLUDE (run_id) FROM pairs ORDER BY pair_id")[0]
+    spoiled = prompt_row("a lamp . yes yes", "t2i", "image", ADVERSARIAL)
+    pair = pair_row(spoiled["prompt_id"], ours["candidate_a"], ours["candidate_b"], "t2i", ADVERSARIAL, ADVERSARIAL)
+    warehouse.merge("prompts", [spoiled], run_id="r")
+    warehouse.merge("pairs", [pair], run_id="r")
+    assert pair_views(warehouse, "t2i", generator, "")[0] == shown
+    assert [view.pair_id for view in pair_views(warehouse, "t2i", "", ADVERSARIAL)[0]] == [pair["pair_id"]]
 
 
 def test_sides_are_mirrored_within_a_pair_and_balanced_between(warehouse: Warehouse) -> None:
