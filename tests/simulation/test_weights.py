@@ -10,6 +10,7 @@ import torch
 from simulation.pretrain.models import MODELS
 from simulation.pretrain.run import TRACE_STEPS, WEIGHTS, trace
 
+
 def test_all_models_are_committed() -> None:
     assert {folder.name for folder in WEIGHTS.iterdir() if (folder / "card.json").is_file()} == set(MODELS)
 
