@@ -25,7 +25,7 @@ SELECT r.pair_id, p.text AS prompt, a.media_id AS media_a, b.media_id AS media_b
 FROM pairs r JOIN candidates a ON a.candidate_id = r.candidate_a JOIN candidates b ON b.candidate_id = r.candidate_b
 JOIN prompts p ON p.prompt_id = r.prompt_id
 WHERE r.task = ? AND r.prompt_b_id IS NULL AND (? = '' OR (a.generator_id = ? AND b.generator_id = ?))
-  AND CASE WHEN ? = '' THEN r.source <> ? ELSE r.source = ? END
+  AND CASE WHEN ? = '' THEN r.source IS DISTINCT FROM ? ELSE r.source = ? END
   AND (? = '' OR (a.source = ? AND b.source = ?)) ORDER BY r.pair_id
 """
 
