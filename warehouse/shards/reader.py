@@ -56,13 +56,21 @@ class Sample:
     facts: dict[str, Any]
 
 
-def _assemble(key: str, blob: bytes, where: str) -> Sample:
-    media: dict[str, bytes] = {}
-    rest: dict[str, bytes] = {}
+def _members(key: str, blob: bytes, where: str) -> dict[str, bytes]:
+    """A sample's members by suffix, each looked at closely; raises CorruptDataError."""
+    found: dict[str, bytes] = {}
     for name, data in ustar.members(blob, where):
         owner, _, suffix = name.partition(".")
         if owner != key:
             raise CorruptDataError(f"the index says sample {key}, the shard holds {name}", where=where)
+        found[suffix] = data
+    return found
+
+
+def _assemble(key: str, members: Mapping[str, bytes], where: str) -> Sample:
+    media: dict[str, bytes] = {}
+    rest: dict[str, bytes] = {}
+    for suffix, data in members.items():
         role, _, extension = suffix.partition(".")
         (rest if extension in ("", "txt") else media)[role] = data
     try:
@@ -119,6 +127,7 @@ class ShardDataset:
         self.folder, self.seed, self.check, self._remote = folder, seed, check, remote
         self._kept = {"task": tuple(tasks), "dimension": tuple(dimensions)}
         self._epoch = self._consumed = 0
+        self._suffixes: dict[str, tuple[str, ...]] = {}
         self._index = self._read_index()
 
     def _read_index(self) -> dict[str, pa.Array]:
@@ -162,7 +171,17 @@ class ShardDataset:
                 where=where,
                 hint="restore the shard, or build the version again elsewhere",
             )
-        return _assemble(key, blob, where)
+        return _assemble(key, self._split(key, shard, blob, where), where)
+
+    def _split(self, key: str, shard: str, blob: bytes, where: str) -> Mapping[str, bytes]:
+        """The members by suffix; all samples of a shard have the same ones."""
+        known = self._suffixes.get(shard, ())
+        data = ustar.contents(blob, [f"{key}.{suffix}" for suffix in known]) if known else None
+        if data is not None:
+            return dict(zip(known, data, strict=True))
+        found = _members(key, blob, where)
+        self._suffixes[shard] = tuple(found)
+        return found
 
     def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
         """Several samples in the order asked; torch's loader asks for batches so. Remote ones are read at once."""

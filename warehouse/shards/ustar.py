@@ -8,7 +8,7 @@ refused before a byte of content is touched. Left out on purpose: long names; sh
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from warehouse.errors import CorruptDataError, InvalidInputError
 
@@ -69,6 +69,22 @@ def _written_here(block: bytes) -> bool:
     name, size = block[:_MAX_NAME].rstrip(b"\0"), block[124:136]
     usable = _NAME.fullmatch(name) and b".." not in name and _SIZE.fullmatch(size)
     return bool(usable) and block == header(name.decode(), int(size[:11], 8))
+
+
+def contents(blob: bytes, names: Iterable[str]) -> list[bytes] | None:
+    """What `members` gives where it gives exactly these names in this order, several times as quick; else None."""
+    offset, found = 0, []
+    for name in names:
+        try:
+            size = int(blob[offset + 124 : offset + 135], 8)
+        except ValueError:
+            return None
+        start = offset + BLOCK
+        if not 0 <= size <= len(blob) - start or not blob.startswith(header(name, size), offset):
+            return None
+        found.append(blob[start : start + size])
+        offset = start + size + -size % BLOCK
+    return found if offset == len(blob) else None
 
 
 def members(blob: bytes, where: str = "") -> Iterator[tuple[str, bytes]]:
