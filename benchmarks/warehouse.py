@@ -88,16 +88,27 @@ def shards(folder: Path, samples: int, million: int) -> list[Row]:
     ]
 
 
-def questions(folder: Path, votes: int, pairs: int, part: int, limit_s: float) -> tuple[list[Row], str]:
-    """Seconds and peak memory of each question; what each found, as notes."""
-    url, fresh, table, notes = str(folder / "large"), str(folder / "fresh"), folder / "votes.parquet", list[str]()
+def _make(folder: Path, votes: int, pairs: int, part: int) -> str:
+    """The rows, where they are not there yet; says how long that took."""
+    if (folder / "votes.parquet").exists():
+        return "the rows were there"
     began = time.perf_counter()
-    with open_warehouse(url) as warehouse:
+    with open_warehouse(str(folder / "large")) as warehouse:
         fill(warehouse, votes, pairs, part)
-        write_table(warehouse, table)
-    notes.append(f"- the rows were made in {time.perf_counter() - began:.0f} s")
-    listed: list[Row] = []
-    for name, (title, seconds) in QUESTIONS.items():
+        write_table(warehouse, folder / "votes.parquet")
+    return f"the rows were made in {time.perf_counter() - began:.0f} s"
+
+
+def questions(
+    folder: Path, size_of: tuple[int, int, int], limit_s: float, only: Sequence[str]
+) -> tuple[list[Row], str]:
+    """Seconds and peak memory of each question; what each found, as notes."""
+    votes, pairs, part = size_of
+    url, fresh, table = str(folder / "large"), str(folder / "fresh"), folder / "votes.parquet"
+    notes, listed = [f"- {_make(folder, votes, pairs, part)}"], list[Row]()
+    for name in only or QUESTIONS:
+        title, seconds = QUESTIONS[name]
+        shutil.rmtree(fresh, ignore_errors=True)
         size = f"{part} samples each" if name == "diff" else f"{votes} votes, {pairs} pairs"
         arguments = [name, fresh, str(table)] if name == "import" else [name, url]
         try:
@@ -147,15 +158,22 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the rows to this file")
     parser.add_argument("--votes", type=int, default=10_000_000, help="how many votes the questions are asked of")
     parser.add_argument("--limit-s", type=float, default=600.0, help="give up on a question after this many seconds")
+    parser.add_argument("--rows", type=Path, help="keep the large warehouse in this folder, and use it again")
+    parser.add_argument("--only", default="", help="questions, with commas; writes the table warehouse_questions")
     args = parser.parse_args()
     memory = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
     samples, million = (300, 20_000) if args.quick else (3_000, 1_000_000)
     votes = 20_000 if args.quick else args.votes
     pairs, part = 3 * votes // 10, votes // 10
+    only = args.only.split(",") if args.only else []
+    with tempfile.TemporaryDirectory() as folder:
+        asked, notes = questions(args.rows or Path(folder), (votes, pairs, part), args.limit_s, only)
+    if only:
+        command = f"Command: `python benchmarks/warehouse.py --only {args.only}`."
+        finish("warehouse_questions", asked, args, f"{notes}\n\n{command}\n")
+        return
     with tempfile.TemporaryDirectory(dir=memory) as folder:
         listed = shards(Path(folder), samples, million)
-    with tempfile.TemporaryDirectory() as folder:
-        asked, notes = questions(Path(folder), votes, pairs, part, args.limit_s)
     listed += [*asked, *crowdkit(10_000 if args.quick else 100_000)]
     finish("warehouse", listed, args, f"{notes}\n\nCommand: `python benchmarks/warehouse.py`.\n")
 
