@@ -74,11 +74,14 @@ def test_no_way_in_without_key_host_or_signature(call: Call) -> None:
     assert call("GET", "api/vote").status_code == 405
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b"{}", b'{"task": 1}', b'{"task": "t", "label": "left", "seconds": "1"}',
-                                  b"x" * 5000, b'{"task": "t", "label": "left", "seconds": true}'])
-def test_broken_requests_are_answered_with_a_reason(call: Call, body: bytes) -> None:
-    answer = call("POST", "api/vote", content=body)
-    assert answer.status_code == 400 and answer.json()["error"]
+BROKEN = (b"{", b"[]", b"{}", b'{"task": 1}', b'{"task": "t", "label": "left", "seconds": "1"}', b"x" * 5000,
+          b'{"task": "t", "label": "left", "seconds": true}')
+
+
+def test_broken_requests_are_answered_with_a_reason(call: Call) -> None:
+    for body in BROKEN:
+        answer = call("POST", "api/vote", content=body)
+        assert answer.status_code == 400 and answer.json()["error"], body
 
 
 def test_errors_have_their_status(call: Call) -> None:
