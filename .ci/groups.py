@@ -1,8 +1,8 @@
 """What `make test` runs: groups of checks in two lanes, side by side, each group with its time budget.
 
-Every group runs, also after one has failed, and is printed whole when it ends. A group that fails makes the exit code
-1. A group over its budget is reported, not failed: machines differ. `python .ci/groups.py NAME ...` runs only the named
-groups.
+Every group runs, also after one has failed; each line of output begins with its group. A group that fails makes the
+exit code 1. A group over its budget is reported, not failed: machines differ. `python .ci/groups.py NAME ...` runs only
+the named groups.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BIN = Path(PYTHON).parent
 REAL_MEDIA = "tests/test_real_media.py"
 PYTEST = [PYTHON, "-m", "pytest", "-q"]
 # Files side by side, each whole on one process: what a module sets up is set up once.
-SIDE_BY_SIDE = ["-n", "2", "--dist", "loadfile"]
+SIDE_BY_SIDE = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
 PEOPLE = "label_studio or browser"
 TOTAL_S = 900
 
@@ -51,17 +51,27 @@ GROUPS = {name: group for lane in LANES for name, group in lane.items()}
 _printing = threading.Lock()
 
 
-def run_group(name: str) -> tuple[float, bool]:
-    """Seconds and success of one group; prints its output at its end."""
-    started, ok, said = time.monotonic(), True, []
-    print(f"== {name}: started", flush=True)
-    for command in GROUPS[name].commands:
-        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        said.append(f"== {name}: {' '.join([Path(command[0]).name, *command[1:]])}\n{done.stdout}")
-        ok = done.returncode == 0 and ok
-    seconds = time.monotonic() - started
+def _say(name: str, line: str) -> None:
     with _printing:
-        print("".join(said), f"== {name}: {'ok' if ok else 'FAILED'}, {seconds:.0f} s", sep="", flush=True)
+        print(f"{name} | {line.rstrip()}", flush=True)
+
+
+def _run(name: str, command: list[str]) -> bool:
+    """Runs one command, telling its output line by line."""
+    _say(name, f"$ {' '.join([Path(command[0]).name, *command[1:]])}")
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            _say(name, line)
+    return process.returncode == 0
+
+
+def run_group(name: str) -> tuple[float, bool]:
+    """Seconds and success of one group."""
+    started = time.monotonic()
+    ok = all([_run(name, command) for command in GROUPS[name].commands])
+    seconds = time.monotonic() - started
+    _say(name, f"{'ok' if ok else 'FAILED'} after {seconds:.0f} s")
     return seconds, ok
 
 
