@@ -14,6 +14,7 @@ from typing import Any
 from pipelines.config import RunConfig, Show, resolve
 from pipelines.plan import Plan
 from warehouse import Warehouse, open_warehouse
+from warehouse.records import ADVERSARIAL
 
 _ALIGNED = ("gold_before", "gold_after", "gain", "gain_ci_low", "gain_ci_high", "strict_before", "strict_after",
             "gold_sd", "proxy_before", "proxy_after", "spread_first", "spread_last", "n_prompts")
@@ -44,11 +45,13 @@ def place(document: dict[str, Any], dotted: str, value: Any) -> None:
 
 
 def counts(warehouse: Warehouse) -> dict[str, Any]:
-    """How many rows of each noun the warehouse holds."""
-    tables = {name: warehouse.rows(f"SELECT count(*) AS n FROM {name}")[0]["n"]
-              for name in ("prompts", "pairs", "rejects")}
+    """What the warehouse holds; adversarial rows, which nobody votes on, are not counted."""
+    tables = {name: warehouse.rows(f"SELECT count(*) AS n FROM {name} WHERE source IS DISTINCT FROM ?",
+                                   [ADVERSARIAL])[0]["n"] for name in ("prompts", "pairs")}
+    tables |= warehouse.rows("SELECT count(*) AS rejects FROM rejects")[0]
     kinds = {row["kind"]: row["n"] for row in warehouse.rows(
-        "SELECT m.kind, count(*) AS n FROM candidates c JOIN media m USING (media_id) GROUP BY 1")}
+        "SELECT m.kind, count(*) AS n FROM candidates c JOIN media m USING (media_id) "
+        "WHERE c.source IS DISTINCT FROM ? GROUP BY 1", [ADVERSARIAL])}
     votes = warehouse.rows("SELECT count(*) AS n FROM votes WHERE NOT coalesce(deleted, false)")[0]["n"]
     candidates = {"images": kinds.get("image", 0), "clips": kinds.get("video", 0)}
     return {"prompts": tables["prompts"], "candidates": candidates, "pairs": tables["pairs"], "votes": votes,
