@@ -3,7 +3,7 @@
 Reward = P(yes) that a sample beats the prompt's best-of-N reference (arXiv 2509.08826, Sec. 3.3). A few prompts, by
 hash, are kept from training and measured with fixed noise; on them the monitor chooses the checkpoint. The adapter
 goes to `WAREHOUSE/models/MODEL_ID`, the curves to `metrics`, alarms to `events`, and a row to `models`. Kill -9 and
-the same command continue from the last checkpoint under `WAREHOUSE/work/align` and end with the same bytes.
+the same command continue from the last checkpoint, which the warehouse keeps until then, and end with the same bytes.
 """
 
 from __future__ import annotations

@@ -14,6 +14,8 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout,
 Unchanged = Annotated[bool, typer.Option("--fail-if-unchanged", help="Exit code 4 when there was nothing to do.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE of the stage's config, VALUE as YAML; repeat.")]
 Keys = Annotated[bool, typer.Option("--keys", help="List the keys of the stage's config and stop.")]
+Port = Annotated[int, typer.Option(help="Port of loopback; 0 takes a free one.", min=0, max=65535)]
+NoOpen = Annotated[bool, typer.Option("--no-open", help="Print the address, do not open a browser.")]
 DEFAULT_WAREHOUSE = "warehouse-data"
 
 

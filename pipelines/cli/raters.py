@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipelines.cli.options import DEFAULT_WAREHOUSE, Json, Unchanged, WarehouseUrl
+from pipelines.cli.options import DEFAULT_WAREHOUSE, Json, NoOpen, Port, Unchanged, WarehouseUrl
 
 Out = Annotated[Path | None, typer.Option(help="Page to write (default runs/annotators-<campaign>.html).")]
 Pairs = Annotated[int, typer.Option(help="Pairs to be voted on.", min=1)]
@@ -138,8 +138,8 @@ def resume(
 def vote(
     campaign: str,
     rater: Annotated[str, typer.Option("--as", help="Who votes.")] = "me",
-    port: Annotated[int, typer.Option(help="Port of loopback; 0 takes a free one.", min=0, max=65535)] = 0,
-    no_open: Annotated[bool, typer.Option("--no-open", help="Print the address, do not open a browser.")] = False,
+    port: Port = 0,
+    no_open: NoOpen = False,
     warehouse: WarehouseUrl = DEFAULT_WAREHOUSE,
     json: Json = False,
 ) -> None:
@@ -163,8 +163,8 @@ def vote(
 def qualify(
     campaign: str,
     rater: Annotated[str, typer.Option("--as", help="Who takes the test.")] = "me",
-    port: Annotated[int, typer.Option(help="Port of loopback; 0 takes a free one.", min=0, max=65535)] = 0,
-    no_open: Annotated[bool, typer.Option("--no-open", help="Print the address, do not open a browser.")] = False,
+    port: Port = 0,
+    no_open: NoOpen = False,
     warehouse: WarehouseUrl = DEFAULT_WAREHOUSE,
     json: Json = False,
 ) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipelines.cli.options import DEFAULT_WAREHOUSE, Json, WarehouseUrl
+from pipelines.cli.options import DEFAULT_WAREHOUSE, Json, NoOpen, Port, WarehouseUrl
 
 if TYPE_CHECKING:
     from warehouse import Warehouse
@@ -21,8 +21,6 @@ Prompt = Annotated[str, typer.Option(help="The prompt of all files, whatever the
 Rater = Annotated[str, typer.Option("--as", help="Who votes; another name starts from the first pair.")]
 Dimension = Annotated[str, typer.Option(help="overall, text_alignment, visual_quality or motion_quality.")]
 PerPrompt = Annotated[int, typer.Option(help="Most pairs of one prompt.", min=1)]
-Port = Annotated[int, typer.Option(help="Port of loopback; 0 takes a free one.", min=0, max=65535)]
-NoOpen = Annotated[bool, typer.Option("--no-open", help="Print the address, do not open a browser.")]
 Out = Annotated[Path | None, typer.Option(help="Folder of votes.jsonl and page.html (default runs/try-<folder>).")]
 
 

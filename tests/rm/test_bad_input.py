@@ -66,13 +66,12 @@ def test_a_regressive_model_without_its_head(base: Path, tmp_path: Path) -> None
         load_reward_model(tmp_path, str(tmp_path / "m"))
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there(base: Path, place: Place) -> None:
     assert there("cpu") == "cpu"
-    with pytest.raises(ConfigError, match="no device 'cuda:3' here: 0 GPUs"):
-        load_reward_model(base.parent, str(base), "cuda:3")
-    with pytest.raises(ConfigError, match="no device 'cuda'"):
-        train.run(train.TrainConfig(name="gpu", base=str(place.base), dataset="bright", version=1, device="cuda"),
+    with pytest.raises(ConfigError, match=r"no device 'cuda:99' here: \d+ GPUs"):
+        load_reward_model(base.parent, str(base), "cuda:99")
+    with pytest.raises(ConfigError, match="no device 'cuda:99'"):
+        train.run(train.TrainConfig(name="gpu", base=str(place.base), dataset="bright", version=1, device="cuda:99"),
                   place.warehouse)
 
 
