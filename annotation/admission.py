@@ -4,16 +4,17 @@ A set is drawn from the known questions, least exposed first, another one for ea
 the rater is told what was expected and why. Enough right answers (8 of 10 by default) admit; too many wrong ones
 refuse as soon as the limit cannot be reached; a refused rater may try again with other questions, twice in all.
 
-Everything is an annotator_event, so that a rater goes on where they were, and `standing` is the latest of them:
-admitted, refused, paused (consensus.py, quality.py), resumed.
+Everything is an annotator_event, so that a rater goes on where they were. `standing` follows from them: a pause
+(consensus.py, quality.py) holds until somebody lifts it, and lifting it admits nobody.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -36,11 +37,13 @@ _EVENTS = """
 SELECT kind, detail_json FROM annotator_events WHERE annotator_id = ? AND task = ? AND dimension = ?
 AND kind IN ('qualification_answer', 'admitted', 'refused') ORDER BY happened_at, event_id
 """
-# A pause without task and dimension is for all of them.
-_STANDING = """
-SELECT kind FROM annotator_events WHERE annotator_id = ? AND kind IN ('admitted', 'refused', 'paused', 'resumed')
-AND coalesce(task, ?) = ? AND coalesce(dimension, ?) = ? ORDER BY happened_at DESC, event_id DESC LIMIT 1
+_HAPPENED = """
+SELECT annotator_id, kind, task, dimension FROM annotator_events
+WHERE kind IN ('admitted', 'refused', 'paused', 'resumed') ORDER BY happened_at, event_id
 """
+# Kind, task and dimension of what happened to a rater; None is for all of them.
+Happened = tuple[str, str | None, str | None]
+Standing = Literal["", "admitted", "refused", "paused"]
 
 
 class AdmissionRules(BaseModel):
@@ -75,10 +78,34 @@ class Marked:
     explanation: str
 
 
-def standing(warehouse: Warehouse, annotator_id: str, task: str, dimension: str) -> str:
-    """The latest of admitted, refused, paused, resumed; "" for somebody who was never asked."""
-    rows = warehouse.rows(_STANDING, [annotator_id, task, task, dimension, dimension])
-    return str(rows[0]["kind"]) if rows else ""
+def happened(warehouse: Warehouse) -> dict[str, list[Happened]]:
+    """What happened to each rater, by annotator's id, oldest first."""
+    found: dict[str, list[Happened]] = {}
+    for row in warehouse.rows(_HAPPENED):
+        found.setdefault(row["annotator_id"], []).append((row["kind"], row["task"], row["dimension"]))
+    return found
+
+
+def standing(events: Sequence[Happened], task: str, dimensions: Sequence[str]) -> Standing:
+    """Of one rater: paused or refused in any of the dimensions, admitted to all, or "" where a test is still open."""
+    each = {_standing(events, task, dimension) for dimension in dimensions}
+    for worst in ("paused", "refused", ""):
+        if worst in each:
+            return worst
+    return "admitted"
+
+
+def _standing(events: Sequence[Happened], task: str, dimension: str) -> Standing:
+    told: Standing = ""
+    paused = False
+    for kind, of_task, of_dimension in events:
+        if of_task not in (None, task) or of_dimension not in (None, dimension):
+            continue
+        if kind in ("paused", "resumed"):
+            paused = kind == "paused"
+        else:
+            told = "admitted" if kind == "admitted" else "refused"
+    return "paused" if paused else told
 
 
 def event_row(annotator_id: str, kind: str, detail: dict[str, Any], task: str | None, dimension: str | None) -> Row:

@@ -10,6 +10,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from annotation.admission import happened, standing
 from annotation.extra_votes import adjudication_id
 from annotation.gold import RETIRED_AT, exposure
 from warehouse import Warehouse
@@ -46,10 +47,6 @@ SELECT v.annotator_id, n.pseudonym, count(*) AS votes, count(DISTINCT CAST(v.cre
 FROM votes v JOIN annotation_tasks t USING (task_id) JOIN annotators n USING (annotator_id)
 WHERE t.campaign_id = ? AND NOT coalesce(v.deleted, false) GROUP BY 1, 2 ORDER BY votes DESC, 2
 """
-_STANDING = """
-SELECT annotator_id, arg_max(kind, happened_at) AS kind FROM annotator_events
-WHERE kind IN ('admitted', 'refused', 'paused', 'resumed') GROUP BY 1
-"""
 _DAILY = """
 SELECT CAST(v.created_at AS DATE) AS day, count(*) AS votes
 FROM votes v JOIN annotation_tasks t USING (task_id) WHERE t.campaign_id = ? AND NOT coalesce(v.deleted, false)
@@ -75,7 +72,7 @@ def find_campaign(warehouse: Warehouse, campaign: str) -> Row:
     return rows[0]
 
 
-def _line(row: Row, rated: dict[str, Any], standing: str) -> RaterLine:
+def _line(row: Row, rated: dict[str, Any], stands: str) -> RaterLine:
     return RaterLine(
         rater=row["pseudonym"],
         votes=row["votes"],
@@ -88,7 +85,7 @@ def _line(row: Row, rated: dict[str, Any], standing: str) -> RaterLine:
         left_share=rated.get("left_share"),
         median_seconds=None if row["seconds"] is None else round(row["seconds"], 2),
         flags=tuple(rated.get("flags", ())),
-        standing=standing,
+        standing=stands,
     )
 
 
@@ -98,9 +95,12 @@ def rater_report(warehouse: Warehouse, campaign: str) -> dict[str, Any]:
     campaign_id = about["campaign_id"]
     merged = warehouse.rows(_CONSENSUS, [campaign_id])
     rated = json.loads(merged[0]["raters_json"]) if merged else {}
-    standing = {row["annotator_id"]: row["kind"] for row in warehouse.rows(_STANDING)}
-    people = warehouse.rows(_PEOPLE, [campaign_id])
-    lines = [_line(row, rated.get(row["annotator_id"], {}), standing.get(row["annotator_id"], "")) for row in people]
+    events, dimensions = happened(warehouse), json.loads(about["dimensions_json"])
+    lines = []
+    for row in warehouse.rows(_PEOPLE, [campaign_id]):
+        person = row["annotator_id"]
+        stands = standing(events.get(person, ()), about["task"], dimensions)
+        lines.append(_line(row, rated.get(person, {}), stands))
     met = exposure(warehouse)
     return {
         "campaign": about["name"],

@@ -150,7 +150,7 @@ class Gateway:
     def _stands(self, session: Session, project: int) -> str:
         """What stands between a rater and a project's campaign, "" where nothing does."""
         campaign = self.desk.campaigns.get(project)
-        return self.admissions.door.standing(session.rater.email, campaign) if campaign else ""
+        return self.admissions.door.obstacle(session.rater.email, campaign) if campaign else ""
 
     async def studio(self, request: Request) -> Response:
         """Everything else: judged, then passed on or answered here."""

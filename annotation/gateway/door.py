@@ -10,16 +10,13 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from annotation.admission import Happened, happened, standing
 from annotation.exam import rules_of
 from annotation.label_studio.answers import RATER_KIND
 from warehouse import Warehouse
 from warehouse.records import annotator_row
 
-Standing = Literal["", "qualify", "refused", "paused"]
-_EVENTS = """
-SELECT annotator_id, kind, task, dimension FROM annotator_events
-WHERE kind IN ('admitted', 'refused', 'paused', 'resumed') ORDER BY happened_at, event_id
-"""
+Obstacle = Literal["", "qualify", "refused", "paused"]
 
 
 def person(email: str) -> str:
@@ -28,31 +25,21 @@ def person(email: str) -> str:
 
 
 class Door:
-    """Standings of all raters, as they were at the last `refresh`."""
+    """What happened to all raters, as it was at the last `refresh`."""
 
     def __init__(self) -> None:
-        self._events: dict[str, list[tuple[str, str | None, str | None]]] = {}
+        self._events: dict[str, list[Happened]] = {}
 
     def refresh(self, warehouse: Warehouse) -> None:
-        """Read what happened to whom; an event without task or dimension is for all of them."""
-        found: dict[str, list[tuple[str, str | None, str | None]]] = {}
-        for row in warehouse.rows(_EVENTS):
-            found.setdefault(row["annotator_id"], []).append((row["kind"], row["task"], row["dimension"]))
-        self._events = found
+        """Read it anew."""
+        self._events = happened(warehouse)
 
-    def standing(self, email: str, campaign: Mapping[str, Any]) -> Standing:
+    def obstacle(self, email: str, campaign: Mapping[str, Any]) -> Obstacle:
         """"" where the rater may work on a campaign (row of campaigns), else what stands in the way."""
         dimensions = json.loads(campaign["dimensions_json"])
-        latest = [self._latest(person(email), campaign["task"], dimension) for dimension in dimensions]
-        if "paused" in latest:
+        found = standing(self._events.get(person(email), ()), campaign["task"], dimensions)
+        if found == "paused":
             return "paused"
-        if rules_of(campaign) is None:
+        if found == "admitted" or rules_of(campaign) is None:
             return ""
-        if "refused" in latest:
-            return "refused"
-        return "" if set(latest) <= {"admitted", "resumed"} else "qualify"
-
-    def _latest(self, annotator_id: str, task: str, dimension: str) -> str:
-        kinds = [kind for kind, of_task, of_dimension in self._events.get(annotator_id, ())
-                 if of_task in (None, task) and of_dimension in (None, dimension)]
-        return kinds[-1] if kinds else ""
+        return found or "qualify"

@@ -43,20 +43,23 @@ def test_both_dimensions_open_the_door_and_a_pause_closes_it(warehouse: Warehous
     known(warehouse, tmp_path)
     row, door = campaign(warehouse, RULES), Door()
     door.refresh(warehouse)
-    assert door.standing("ann@x.org", row) == "qualify"
-    assert door.standing("ann@x.org", row | {"config_json": "{}"}) == ""
+    assert door.obstacle("ann@x.org", row) == "qualify"
+    assert door.obstacle("ann@x.org", row | {"config_json": "{}"}) == ""
     exam = Exam(warehouse, row, "person", "ann@x.org")
     while exam.result == "":
         _sit(exam, True)
         door.refresh(warehouse)
-        assert door.standing("ann@x.org", row) == ("" if exam.result else "qualify")
-    assert exam.result == "admitted" and door.standing("bob@x.org", row) == "qualify"
+        assert door.obstacle("ann@x.org", row) == ("" if exam.result else "qualify")
+    assert exam.result == "admitted" and door.obstacle("bob@x.org", row) == "qualify"
     warehouse.merge("annotator_events", [event_row(person("ann@x.org"), "paused", {"why": "fast"}, None, None)])
     door.refresh(warehouse)
-    assert door.standing("ann@x.org", row) == "paused" == door.standing("ann@x.org", row | {"config_json": "{}"})
-    resume(warehouse, person("ann@x.org"), "talked")
+    assert door.obstacle("ann@x.org", row) == "paused" == door.obstacle("ann@x.org", row | {"config_json": "{}"})
+    warehouse.merge("annotator_events", [event_row(person("eve@x.org"), "paused", {"why": "fast"}, None, None)])
+    for rater in ("ann@x.org", "eve@x.org"):
+        resume(warehouse, person(rater), "talked")
     door.refresh(warehouse)
-    assert door.standing("ann@x.org", row) == ""
+    assert door.obstacle("ann@x.org", row) == ""
+    assert door.obstacle("eve@x.org", row) == "qualify", "a pause that ends is no admission"
 
 
 def test_one_more_try_with_other_questions_then_the_door_stays_shut(warehouse: Warehouse, tmp_path: Path) -> None:
@@ -74,7 +77,7 @@ def test_one_more_try_with_other_questions_then_the_door_stays_shut(warehouse: W
             told = _sit(exam, False)
         assert (told["result"], told["again"]) == ("refused", again)
         door.refresh(warehouse)
-        assert door.standing("bob@x.org", row) == "refused"
+        assert door.obstacle("bob@x.org", row) == "refused"
     assert len(set(met)) == len(met) and Exam(warehouse, row, "person", "bob@x.org").result == "refused"
 
 

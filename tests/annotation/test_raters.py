@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from annotation import campaign, consensus, extra_votes, pairing
-from annotation.admission import AdmissionRules, Qualification, event_row, resume, standing
+from annotation.admission import AdmissionRules, Qualification, event_row, happened, resume, standing
 from annotation.backend import GoldItem, Pulled, ShownVote, Task
 from annotation.election import Choice, read_election
 from annotation.gold import RETIRED_AT, rotated
@@ -46,13 +46,16 @@ def _sit(warehouse: Warehouse, rater: str, right: int, rules: AdmissionRules | N
     return test
 
 
+def _stands(warehouse: Warehouse, test: Qualification, task: str = "t2i", *dimensions: str) -> str:
+    return standing(happened(warehouse)[test.annotator_id], task, dimensions or ("overall",))
+
+
 def test_eight_of_ten_admit_and_three_wrong_ones_refuse(warehouse: Warehouse) -> None:
     _known(warehouse)
     good, bad = _sit(warehouse, "good", 8), _sit(warehouse, "bad", 7)
     assert (good.result, good.score) == ("admitted", (8, 8)) and (bad.result, bad.score) == ("refused", (7, 10))
-    assert standing(warehouse, good.annotator_id, "t2i", "overall") == "admitted"
-    assert standing(warehouse, bad.annotator_id, "t2i", "overall") == "refused"
-    assert standing(warehouse, good.annotator_id, "t2v", "overall") == ""
+    assert _stands(warehouse, good) == "admitted" and _stands(warehouse, bad) == "refused"
+    assert _stands(warehouse, good, "t2v") == "" == _stands(warehouse, good, "t2i", "overall", "visual_quality")
     with pytest.raises(ConflictError, match="over"):
         good.answer("left")
 
@@ -88,11 +91,11 @@ def test_what_cannot_be_a_test_is_refused(warehouse: Warehouse) -> None:
 
 def test_a_pause_is_for_everything_until_resumed(warehouse: Warehouse) -> None:
     _known(warehouse)
-    person = _sit(warehouse, "me", 10).annotator_id
-    warehouse.merge("annotator_events", [event_row(person, "paused", {"why": "fast"}, None, None)])
-    assert standing(warehouse, person, "t2i", "overall") == "paused"
-    resume(warehouse, person, "talked to them")
-    assert standing(warehouse, person, "t2i", "overall") == "resumed"
+    for test, before in ((_sit(warehouse, "me", 10), "admitted"), (_sit(warehouse, "you", 2), "refused")):
+        warehouse.merge("annotator_events", [event_row(test.annotator_id, "paused", {"why": "fast"}, None, None)])
+        assert _stands(warehouse, test) == "paused"
+        resume(warehouse, test.annotator_id, "talked to them")
+        assert _stands(warehouse, test) == before, "lifting a pause admits nobody"
 
 
 def test_rotation_takes_the_least_exposed_and_retires() -> None:
