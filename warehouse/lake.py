@@ -19,7 +19,7 @@ import duckdb
 from filelock import FileLock, Timeout
 
 from warehouse.errors import BackendError, ConfigError
-from warehouse.hashing import content_id
+from warehouse.hashing import content_id, literal
 from warehouse.place import Place, hide_password
 
 _LOCK_TIMEOUT_S = 300.0
@@ -30,11 +30,6 @@ _MOST_BYTES = 5 * 2**30
 
 # Extensions whose signature DuckDB has checked in this process: 34 MB each, 0.13 s of hashing.
 _checked: set[Path] = set()
-
-
-def _text(value: str | Path) -> str:
-    """A SQL string."""
-    return "'" + str(value).replace("'", "''") + "'"
 
 
 def _extension(extension: str) -> Path:
@@ -53,7 +48,7 @@ def _with(extensions: Sequence[str], **options: str | int) -> duckdb.DuckDBPyCon
     known = _checked.issuperset(paths)
     connection = duckdb.connect(config={"allow_unsigned_extensions": str(known).lower(), **options})
     for path in paths:
-        connection.execute(f"LOAD {_text(path)}")
+        connection.execute(f"LOAD {literal(str(path))}")
     _checked.update(paths)
     return connection
 
@@ -70,7 +65,7 @@ def _allow_s3(connection: duckdb.DuckDBPyConnection) -> None:
     if endpoint.netloc:
         options |= {"ENDPOINT": endpoint.netloc, "URL_STYLE": "path"}
         options["USE_SSL"] = "true" if endpoint.scheme == "https" else "false"
-    listed = ", ".join(f"{name} {_text(value)}" for name, value in options.items() if value)
+    listed = ", ".join(f"{name} {literal(value)}" for name, value in options.items() if value)
     connection.execute(f"CREATE SECRET (TYPE s3, {listed})")
 
 
@@ -98,13 +93,13 @@ def connect(place: Place, read_only: bool = False) -> duckdb.DuckDBPyConnection:
     if place.remote:
         _allow_s3(connection)
     catalog = f"postgres:{place.server}" if place.server else f"sqlite:{place.root / 'catalog.sqlite'}"
-    options = [f"DATA_PATH {_text(place.data)}", "OVERRIDE_DATA_PATH true"]
+    options = [f"DATA_PATH {literal(place.data)}", "OVERRIDE_DATA_PATH true"]
     if not place.server:
         options += ["META_BUSY_TIMEOUT 30000", *([] if read_only else ["META_JOURNAL_MODE 'WAL'"])]
     if read_only:
         options.append("READ_ONLY")
     try:
-        connection.execute(f"ATTACH {_text('ducklake:' + catalog)} AS lake ({', '.join(options)})")
+        connection.execute(f"ATTACH {literal('ducklake:' + catalog)} AS lake ({', '.join(options)})")
     except duckdb.Error as error:
         connection.close()
         if not place.server:
@@ -125,7 +120,7 @@ def shred(place: Place) -> None:
             connection.close()
         return
     with _with(["postgres_scanner"], threads=1) as server:
-        server.execute(f"ATTACH {_text(place.server)} AS catalog (TYPE postgres)")
+        server.execute(f"ATTACH {literal(place.server)} AS catalog (TYPE postgres)")
         server.execute("CALL postgres_execute('catalog', 'VACUUM FULL', use_transaction => false)")
 
 
@@ -136,12 +131,12 @@ class _ServerLock:
         self._key, self._timeout_s = key, timeout_s
         self._connection = _with(["postgres_scanner"], threads=1)
         try:
-            self._connection.execute(f"ATTACH {_text(place.server)} AS locks (TYPE postgres)")
+            self._connection.execute(f"ATTACH {literal(place.server)} AS locks (TYPE postgres)")
         except duckdb.Error as error:
             raise _unreachable(place, error) from None
 
     def _ask(self, sql: str) -> None:
-        self._connection.execute(f"SELECT * FROM postgres_query('locks', {_text(sql)})").fetchall()
+        self._connection.execute(f"SELECT * FROM postgres_query('locks', {literal(sql)})").fetchall()
 
     def __enter__(self) -> None:
         self._connection.execute("BEGIN")

@@ -16,7 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from warehouse.errors import MediaError
-from warehouse.hashing import Column, IdColumn, Part, content_id_sql
+from warehouse.hashing import Column, IdColumn, Part, content_id_sql, literal
 from warehouse.importers.comparison import Item
 from warehouse.importers.media import MediaFolder
 from warehouse.importers.spelling import Spelled, distinct, words
@@ -145,7 +145,7 @@ class Questions:
                 name = said("name", f"told_name_{role}")
             if role == "condition":
                 # One that is not named is nobody else's.
-                name = f"coalesce({path}, {self.place_sql('row')} || {_text('/' + self._told.columns[role])})"
+                name = f"coalesce({path}, {self.place_sql('row')} || {literal('/' + self._told.columns[role])})"
             if f"kept_{role}" in self.given:
                 key = f"coalesce(kept_{role}, {path})"
             joins.append(f"LEFT JOIN found f_{role} ON f_{role}.kind = '{self._kind(role)}' AND f_{role}.key = {key}")
@@ -187,7 +187,7 @@ class Questions:
                 wrong.append((f"m_{side}.meaning IS NULL", "missing_field", f"model_{side}"))
         reason = "".join(f" WHEN {test} THEN '{why}'" for test, why, _ in wrong)
         detail = "".join(
-            f" WHEN {test} THEN {_text(f'no {self._told.columns[role]}, got ')} || coalesce(told_{role}, 'nothing')"
+            f" WHEN {test} THEN {literal(f'no {self._told.columns[role]}, got ')} || coalesce(told_{role}, 'nothing')"
             for test, _, role in wrong
         )
         media = [role for role in ("condition", *SIDES) if f"told_{role}" in self.given]
@@ -236,12 +236,8 @@ FROM b""",
 
     def place_sql(self, row: str) -> str:
         """SQL of `file:row` of a row's number."""
-        files = "[" + ", ".join(_text(name) for name in self._told.names) + "]"
+        files = "[" + ", ".join(literal(name) for name in self._told.names) + "]"
         return f"({files})[({row} >> {SHIFT}) + 1] || ':' || ({row} & {(1 << SHIFT) - 1})"
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
 
 
 def _generator(name: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from warehouse.hashing import Column, IdColumn, content_id_sql
+from warehouse.hashing import Column, IdColumn, content_id_sql, literal
 from warehouse.importers.asked import Questions
 from warehouse.importers.comparison import RowError
 from warehouse.importers.spelling import distinct, words
@@ -45,7 +45,7 @@ class Ballots:
         }
         said = meaning[word]
         told = f"coalesce(told_{word}, '')"
-        sql = distinct([told], "told") if word in self._told.columns else f"SELECT '{self._dimension}' AS x"
+        sql = distinct([told], "told") if word in self._told.columns else f"SELECT {literal(self._dimension)} AS x"
         words(self._scratch, f"said_{word}", sql, partial(_or_none, said), partial(_fault, said))
         # Several words may mean the same: numbers stand for meanings, and words keep numbers of their own.
         self._scratch.table(

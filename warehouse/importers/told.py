@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from warehouse.errors import InvalidInputError
-from warehouse.hashing import sha256_hex
+from warehouse.hashing import literal, sha256_hex
 from warehouse.importers.comparison import Item, Refused
 from warehouse.importers.fields import spelled
 from warehouse.importers.media import MediaFolder
@@ -43,10 +43,6 @@ def place_of(row: int, names: Sequence[str]) -> str:
 def quoted(name: str) -> str:
     """A SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
-
-
-def _literal(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
 
 
 def _value(column: str, kind: pa.DataType, is_text: bool) -> str:
@@ -96,7 +92,7 @@ class Told:
             if schema is None:
                 target = Path(tempfile.mkdtemp(dir=folder)) / "rows.parquet"
                 self._spelled(number, path, target)
-                parts.append(f"SELECT * FROM read_parquet({_literal(target)})")
+                parts.append(f"SELECT * FROM read_parquet({literal(str(target))})")
             else:
                 parts.append(self._scan(number, path, schema))
         scratch.view("told", " UNION ALL BY NAME ".join(parts))
@@ -131,7 +127,7 @@ class Told:
         listed = "".join(f", {sql} AS told_{role}" for role, sql in told.items())
         return (
             f"SELECT {number}::BIGINT << {SHIFT} | (file_row_number + 1) AS row{listed}{kept}, {rest} AS rest"
-            f" FROM read_parquet({_literal(path)}, file_row_number=true)"
+            f" FROM read_parquet({literal(str(path))}, file_row_number=true)"
         )
 
     def _spelled(self, number: int, path: Path, target: Path) -> None:
