@@ -92,6 +92,7 @@ def hear(tasks: Iterable[Mapping[str, Any]], stored: Stored, controls: Controls,
     """Add what server tasks (with annotations) say to `heard`; `people` names users."""
     standing_votes = stored.standing()
     asks_regions = any(name.startswith(BRUSH) for name in controls)
+    names = {annotator_row(RATER_KIND, name)["annotator_id"]: name for name in people.values()}
     for task in tasks:
         row = stored.tasks.get(str(task["data"].get("ref", "")))
         annotations = sorted(task.get("annotations") or [], key=lambda item: (item["updated_at"], item["id"]))
@@ -110,7 +111,7 @@ def hear(tasks: Iterable[Mapping[str, Any]], stored: Stored, controls: Controls,
         for rater, (item, answer) in latest.items():
             _tell(row, rater, item, answer, before, asks_regions, heard)
         standing = {rater for rater, (_, answer) in latest.items() if answer.labels}
-        heard.votes += _gone(row, before, standing, people, moment(task["updated_at"]))
+        heard.votes += _gone(row, before, standing, names, moment(task["updated_at"]))
 
 
 def _name(item: Mapping[str, Any], people: Mapping[int, str]) -> str:
@@ -153,10 +154,9 @@ def _changed(created: datetime, updated: datetime, stored: Row | None, label: st
     return same if stored["label"] == label else updated
 
 
-def _gone(row: Row, stored: Sequence[Row], standing: set[str], people: Mapping[int, str],
+def _gone(row: Row, stored: Sequence[Row], standing: set[str], names: Mapping[str, str],
           when: datetime) -> list[ShownVote]:
-    """Stored votes of people who have no vote on this task any more, as deleted votes."""
-    names = {annotator_row(RATER_KIND, name)["annotator_id"]: name for name in people.values()}
+    """Stored votes of people (`names` by annotator's id) who have no vote on this task any more, as deleted votes."""
     gone = []
     for vote in stored:
         rater = names.get(vote["annotator_id"])
