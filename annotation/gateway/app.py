@@ -26,13 +26,16 @@ from starlette.routing import Mount, Route
 
 from annotation.gateway import rules
 from annotation.gateway.admissions import Admissions
+from annotation.gateway.assets import Assets
+from annotation.gateway.bell import Bell
 from annotation.gateway.desk import Desk, body_is_pass, without_others
 from annotation.gateway.media import media_router
+from annotation.gateway.queue import Queue
 from annotation.gateway.sessions import COOKIE, Session, Sessions
 from annotation.gateway.shelf import Shelf
 from annotation.gateway.signing import MediaSigner, own_secret
+from annotation.gateway.stock import STOCK, Stock
 from annotation.label_studio import state
-from annotation.label_studio.sync import sync
 from warehouse import open_warehouse
 from warehouse.errors import ConfigError, RewardDanceError
 from warehouse.place import find_place
@@ -41,7 +44,6 @@ _LOG = logging.getLogger("rewarddance.gateway")
 _SENT_ON = ("accept", "content-type", "range", "if-none-match", "if-modified-since")
 _SENT_BACK = ("content-type", "cache-control", "etag", "last-modified", "content-range", "accept-ranges")
 _METHODS = ["GET", "POST", "PATCH", "PUT", "DELETE"]
-_BELL_PAUSE_S = 2.0
 _HIDE = ("<style>.ls-menu-header,.lsf-menu-header,.dm-label-view__header-back{display:none!important}"
          ".lsf-content-wrapper__body,.lsf-content-wrapper__content,.lsf-datamanager{height:100vh!important}</style>")
 
@@ -71,7 +73,8 @@ class Gateway:
         self.signer = MediaSigner(own_secret(self.folder / "media.key"))
         self.shelf = Shelf(server.media_url, self.secret) if server.media_url else None
         self.admissions = Admissions(warehouse, self.sessions, self.signer, self.desk.campaigns.get)
-        self.bell = asyncio.Event()
+        self.assets, self.stock = Assets(), Stock()
+        self.bell = Bell(warehouse)
         self._looking = asyncio.Lock()
 
     def app(self) -> Starlette:
@@ -94,7 +97,7 @@ class Gateway:
 
     @contextlib.asynccontextmanager
     async def _life(self, _: Starlette) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(self._answer_bell()), asyncio.create_task(self.admissions.watch())]
+        tasks = [asyncio.create_task(self.bell.answer()), asyncio.create_task(self.admissions.watch())]
         yield
         for task in tasks:
             task.cancel()
@@ -114,22 +117,8 @@ class Gateway:
         given = request.headers.get("x-rewarddance-secret", "")
         if not hmac.compare_digest(given.encode(), webhook_secret(self.folder).encode()):
             return PlainTextResponse("wrong secret", 401)
-        self.bell.set()
+        self.bell.ring()
         return PlainTextResponse("ok")
-
-    async def _answer_bell(self) -> None:
-        while True:
-            await self.bell.wait()
-            await asyncio.sleep(_BELL_PAUSE_S)
-            self.bell.clear()
-            try:
-                await asyncio.to_thread(self._sync)
-            except RewardDanceError as error:
-                _LOG.warning("sync: %s", error)
-
-    def _sync(self) -> None:
-        with open_warehouse(self.warehouse) as warehouse:
-            sync(warehouse)
 
     async def home(self, request: Request) -> Response:
         """The rater's campaigns; one alone is opened at once."""
@@ -137,7 +126,7 @@ class Gateway:
         if session is None:
             return PlainTextResponse("open your personal link first", 403)
         await session.enter()
-        await self._look(True)
+        await self._look()
         work = [(number, self.desk.campaigns[number]["name"], self._stands(session, number) or
                  f"{queue.left(session.number)} left") for number, queue in sorted(self.desk.queues.items())]
         if len(work) == 1:
@@ -165,12 +154,11 @@ class Gateway:
         if allowed.way == rules.OWN_USER:
             return JSONResponse([session.user])
         if allowed.way == rules.ASSET:
-            answer = await self._pass(request, session)
-            answer.headers["cache-control"] = "private, max-age=3600"
-            return answer
+            return self.assets.find(request) or await self.assets.keep(request, await self._pass(request, session))
         if allowed.way == rules.NEXT:
             return await self._next(session, allowed.number)
-        await self._look(not self.desk.queues, published=allowed.number if allowed.way == rules.PAGE else 0)
+        if allowed.way in (rules.PAGE, rules.HISTORY):
+            await self._know(allowed.number)
         stands = self._stands(session, allowed.number) if allowed.way == rules.PAGE else ""
         if stands:
             return _closed(stands, allowed.number)
@@ -188,29 +176,44 @@ class Gateway:
             return HTMLResponse(page, answer.status_code)
         return answer
 
-    async def _look(self, needed: bool, published: int = 0) -> None:
-        """Refresh the queues where that is needed and was not done just now, or where a project is not known yet."""
+    async def _look(self, project: int = 0) -> None:
+        """Refresh the queue of a project, or all of them, where that was not done just now."""
         async with self._looking:
-            unknown = published and published not in self.desk.queues
-            if unknown or (needed and self.desk.stale()):
-                self.desk.take(await asyncio.to_thread(self.desk.look))
+            if self.desk.stale(project):
+                self.desk.take(await asyncio.to_thread(self.desk.look, project), project)
+
+    async def _know(self, project: int) -> None:
+        """Look at a project where it is not known yet."""
+        if project not in self.desk.queues:
+            await self._look(project)
 
     async def _next(self, session: Session, project: int) -> Response:
-        await self._look(False, published=project)
+        await self._know(project)
         if stands := self._stands(session, project):
             return PlainTextResponse(stands, 403)
-        queue = self.desk.queues.get(project)
-        number = queue.next(session.number, time.monotonic()) if queue else None
-        if queue and number is None:
-            await self._look(True)
-            number = queue.next(session.number, time.monotonic())
-        if number is None:
-            return JSONResponse({"detail": "There are no tasks left for you"}, 404)
-        task = await self._ask(session, "GET", f"/api/tasks/{number}/")
-        return JSONResponse(without_others(task.raise_for_status().json(), session.number) | {"queue": ""})
+        queue = self.desk.queues.get(project, Queue())
+        if queue.next(session.number, time.monotonic()) is None:
+            await self._look(project)
+        while (number := queue.next(session.number, time.monotonic())) is not None:
+            if task := await self._dealt(session, project, number, queue):
+                return JSONResponse(without_others(task, session.number) | {"queue": ""})
+            queue.drop(number)
+        return JSONResponse({"detail": "There are no tasks left for you"}, 404)
+
+    async def _dealt(self, session: Session, project: int, number: int, queue: Queue) -> dict[str, Any]:
+        """The task that a rater was given, from stock where they see it for the first time; {} where it is gone."""
+        async def ask(path: str, **params: Any) -> httpx.Response:
+            return await self._ask(session, "GET", path, params=params)
+
+        if queue.shown(number, session.number):
+            answer = await ask(f"/api/tasks/{number}/")
+            return {} if answer.status_code == 404 else dict(answer.raise_for_status().json())
+        return await self.stock.take(ask, project, number, queue.ahead(STOCK, time.monotonic()))
 
     async def _task(self, request: Request, session: Session, allowed: rules.Allowed) -> Response:
         """A task, its drafts, or a new answer: only of what the rater was given."""
+        if not self.desk.project_of(allowed.number):
+            await self._look()
         project, whose = self.desk.project_of(allowed.number), (allowed.number, session.number)
         queue = self.desk.queues.get(project)
         if stands := self._stands(session, project):
@@ -223,7 +226,7 @@ class Gateway:
         answer = await self._pass(request, session)
         if allowed.way == rules.SUBMIT and answer.status_code < 300:
             made = json.loads(bytes(answer.body))["id"]
-            queue.done(allowed.number, session.number, body_is_pass(body), made)
+            queue.done(allowed.number, session.number, body_is_pass(body), made, time.monotonic())
         if request.method == "GET" and answer.status_code == 200:
             return JSONResponse(without_others(json.loads(bytes(answer.body)), session.number))
         return answer
@@ -236,7 +239,9 @@ class Gateway:
         owner = owner["id"] if isinstance(owner, dict) else owner
         if owner not in (session.number, session.user["email"]):
             return PlainTextResponse("this is not yours", 403)
-        if stands := self._stands(session, there.json().get("project") or 0):
+        project = int(there.json().get("project") or 0)
+        await self._know(project)
+        if stands := self._stands(session, project):
             return PlainTextResponse(stands, 403)
         return await self._pass(request, session)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -24,8 +26,14 @@ _SHOWINGS = """
 SELECT split_part(t.backend_ref, ':', 1)::INT AS project, split_part(t.backend_ref, ':', 2)::INT AS number,
     coalesce(t.pair_id, t.candidate_id) AS shown, t.replica, t.campaign_id
 FROM annotation_tasks t JOIN campaigns c USING (campaign_id)
-WHERE c.backend IN (SELECT unnest(?::VARCHAR[])) AND t.backend_ref IS NOT NULL
+WHERE c.backend IN (SELECT unnest(?::VARCHAR[])) AND t.backend_ref IS NOT NULL AND (? = 0 OR t.backend_ref LIKE ?)
 """
+# Columns of a task in which Label Studio gathers what others said.
+_HIDDEN: dict[str, Any] = {
+    "annotators": [], "comment_authors": [], "updated_by": [], "predictions": [], "annotations_results": "",
+    "annotations_ids": "", "predictions_results": "", "avg_lead_time": None, "completed_at": None,
+    "draft_exists": False, "cancelled_annotations": 0,
+}
 _CAMPAIGNS = "SELECT * FROM campaigns WHERE backend IN (SELECT unnest(?::VARCHAR[]))"
 
 
@@ -41,6 +49,7 @@ class Look:
     campaign: Row
     showings: list[Showing]
     changed: list[dict[str, Any]]
+    began: float
 
 
 class Desk:
@@ -51,28 +60,30 @@ class Desk:
         self.queues: dict[int, Queue] = {}
         self.campaigns: dict[int, Row] = {}
         self._marks: dict[int, str] = {}
-        self._looked = -_REFRESH_S
+        self._looked: dict[int, float] = {}
 
-    def stale(self) -> bool:
-        """True where the last look was a while ago: tasks may have been published since."""
-        return time.monotonic() - self._looked > _REFRESH_S
+    def stale(self, project: int) -> bool:
+        """True where the last look at a project (0: at all) was a while ago: tasks may have been published since."""
+        at_all = self._looked.get(0, -math.inf) if project in self.queues else -math.inf
+        return time.monotonic() - max(self._looked.get(project, -math.inf), at_all) > _REFRESH_S
 
-    def look(self) -> dict[int, Look]:
-        """Published tasks of the warehouse, and what the server changed since the last look.
+    def look(self, only: int = 0) -> dict[int, Look | None]:
+        """Published tasks of the warehouse, and what the server changed since the last look, in one project or all.
 
-        A project that was deleted on the server is left out, so that it stops nobody's other work. Raises
-        BackendError or ConfigError.
+        A project that was deleted on the server is None, so that it stops nobody's other work. Raises BackendError or
+        ConfigError.
         """
+        began = time.monotonic()
         with open_warehouse(self.warehouse) as opened:
-            rows = opened.rows(_SHOWINGS, [list(PLUGINS)])
+            rows = opened.rows(_SHOWINGS, [list(PLUGINS), only, f"{only}:%"])
             campaigns = {row["campaign_id"]: row for row in opened.rows(_CAMPAIGNS, [list(PLUGINS)])}
         found: dict[int, Look] = {}
         for row in rows:
-            seen = found.setdefault(row["project"], Look(campaigns[row["campaign_id"]], [], []))
+            seen = found.setdefault(row["project"], Look(campaigns[row["campaign_id"]], [], [], began))
             seen.showings.append(Showing(row["number"], row["shown"], row["replica"]))
         client = state.connect(state.folder(find_place(self.warehouse).root))
         try:
-            return {project: seen for project, seen in found.items() if self._hear(client, project, seen)}
+            return {project: seen if self._hear(client, project, seen) else None for project, seen in found.items()}
         finally:
             client.close()
 
@@ -91,17 +102,20 @@ class Desk:
             return False
         return True
 
-    def take(self, found: dict[int, Look]) -> None:
-        """Bring the queues up to date; those of projects that are gone go."""
-        self.queues = {project: queue for project, queue in self.queues.items() if project in found}
+    def take(self, found: Mapping[int, Look | None], only: int = 0) -> None:
+        """Bring the queues up to date with a look; those of projects that are gone go."""
+        self._looked[only] = time.monotonic()
         for project, seen in found.items():
+            if seen is None:
+                self.queues.pop(project, None)
+                continue
             self.campaigns[project] = seen.campaign
             queue = self.queues.setdefault(project, Queue())
             queue.load(seen.showings)
             for task in seen.changed:
-                queue.hear(task, {item["id"]: is_flag(item["result"] or []) for item in task["annotations"] or []})
+                flagged = {item["id"]: is_flag(item["result"] or []) for item in task["annotations"] or []}
+                queue.hear(task, flagged, seen.began)
                 self._marks[project] = max(self._marks.get(project, ""), task["updated_at"])
-        self._looked = time.monotonic()
 
     def history(self, project: int, rater: int) -> list[dict[str, int]]:
         """What a rater did in a project, oldest first: the page's way back to earlier answers."""
@@ -117,8 +131,7 @@ def without_others(task: dict[str, Any], rater: int) -> dict[str, Any]:
     """A task as one rater may see it: their own annotations and drafts, nobody's predictions, no counts of others."""
     own = [item for item in task.get("annotations") or [] if _by(item, "completed_by") == rater]
     drafts = [item for item in task.get("drafts") or [] if _by(item, "user", "created_username") == rater]
-    hidden: dict[str, list[Any]] = {"annotators": [], "comment_authors": [], "updated_by": [], "predictions": []}
-    kept = {name: hidden.get(name, value) for name, value in task.items()}
+    kept = {name: _HIDDEN.get(name, value) for name, value in task.items()}
     return kept | {"annotations": own, "drafts": drafts, "total_annotations": len(own)}
 
 

@@ -17,6 +17,7 @@ from annotation.label_studio.state import Rater, Server
 from warehouse.errors import BackendError, InvalidInputError
 
 SQLITE_RATERS = 10
+WHO = "/api/current-user/whoami"
 _NAME = re.compile(r"[\w.+-]+(@[\w-]+(\.[\w-]+)+)?")
 
 
@@ -56,11 +57,13 @@ def add(server: Server, names: Sequence[str]) -> list[Rater]:
 
 
 def _sign_up(url: str, rater: Rater, invitation: str) -> None:
+    """Make the account, and keep what its first session shows."""
     with httpx.Client(base_url=url, timeout=60.0) as http:
         form = _form(http, "/user/signup/", rater, {"token": invitation})
         if form.status_code != 302:
             raise BackendError(f"Label Studio made no account for {rater.name!r}: status {form.status_code}", where=url,
                                hint="an account of this name may exist from elsewhere: take another name")
+        rater.cookies, rater.user = dict(http.cookies), http.get(WHO).json()
 
 
 def _form(http: httpx.Client, path: str, rater: Rater, params: dict[str, str]) -> httpx.Response:

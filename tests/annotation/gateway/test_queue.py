@@ -80,3 +80,24 @@ def test_pages_that_were_open_during_a_restart_may_be_sent() -> None:
     assert not queue.claim(1, 8, 0.0) and not queue.claim(2, 7, 0.0) and not queue.claim(99, 7, 0.0)
     queue.done(1, 7, passed=False)
     assert not queue.claim(1, 8, 0.0) and queue.claim(1, 7, 0.0)
+
+
+def test_what_was_done_here_is_newer_than_what_the_server_knew_before() -> None:
+    queue = _queue(pairs=1, overlap=1)
+    skipped = {"id": 1, "annotations": [{"id": 5, "completed_by": 3, "was_cancelled": True}]}
+    assert queue.next(7, 0.0) == 1
+    queue.done(1, 7, passed=False, annotation=6, now=20.0)
+    queue.hear(skipped, {}, asked=10.0)
+    assert queue.next(8, 21.0) is None
+    queue.hear(skipped, {}, asked=30.0)
+    assert queue.next(8, 31.0) == 1
+
+
+def test_what_comes_next_is_what_nobody_has_and_a_lost_task_is_never_dealt() -> None:
+    queue = _queue(pairs=4, overlap=1)
+    order = queue.ahead(9, 0.0)
+    assert sorted(order) == [1, 2, 3, 4] and queue.next(7, 0.0) == order[0]
+    queue.done(order[0], 7, passed=False)
+    assert queue.next(7, 0.0) == order[1] and queue.ahead(1, 0.0) == [order[2]]
+    queue.drop(order[2])
+    assert queue.ahead(9, 0.0) == [order[3]] and queue.next(8, 0.0) == order[3]
