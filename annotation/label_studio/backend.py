@@ -1,8 +1,6 @@
 """The Label Studio back end of a campaign: tasks go out as projects, votes come back by a watermark poll.
 
-The cursor is a time of each project by the server's own clock; a poll reads a minute before it again, since a change
-may be committed a little later than its time says. It stops a minute after the last change, so that a poll where
-nothing happens reads nothing and writes nothing. Media go out as addresses of our own gateway, relative, so that they
+The cursor holds a mark of each project (poll.py). Media go out as addresses of our own gateway, relative, so that they
 hold whatever port it gets.
 """
 
@@ -10,8 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Any, Literal
 
@@ -20,8 +16,9 @@ from annotation.backend import Pulled, Task
 from annotation.gateway.signing import MediaSigner, own_secret
 from annotation.items import ItemTask
 from annotation.label_studio import labels, projects, state
-from annotation.label_studio.answers import RATER_KIND, Heard, Stored, hear, moment, stamp
+from annotation.label_studio.answers import RATER_KIND, Heard, Stored, hear
 from annotation.label_studio.client import StudioClient
+from annotation.label_studio.poll import Mark, poll
 from warehouse import Warehouse
 from warehouse.errors import ConfigError, NotFoundError
 from warehouse.hashing import content_id
@@ -31,8 +28,6 @@ PLUGIN = "annotation.label_studio.backend:LabelStudio"
 # Both back ends that are campaigns here: pairs, and single items (items.py).
 PLUGINS = (PLUGIN, "annotation.label_studio.items:ItemsInLabelStudio")
 Wanted = Literal["changed", "answered", "all"]
-_OVERLAP = timedelta(minutes=1)
-_PAST = _OVERLAP + timedelta(seconds=1)
 _CAMPAIGNS = "SELECT campaign_id, name, task FROM campaigns WHERE name = ? AND backend = ? ORDER BY created_at DESC"
 _TASKS = "SELECT * FROM annotation_tasks WHERE task_id IN (SELECT unnest(?::VARCHAR[])) AND backend_ref LIKE ?"
 _VOTES = "SELECT * FROM votes WHERE task_id IN (SELECT unnest(?::VARCHAR[]))"
@@ -96,14 +91,12 @@ class LabelStudio:
         the page was taken in. `edited` names projects whose label config is no more the published one, `gone` those
         that were deleted on the server; their votes stay.
         """
-        marks: dict[str, str] = json.loads(since) if since else {}
-        published = self.published()
-        people = self._people() if published else {}
-        for project, xml in published.items():
-            start = marks.get(str(project), "")
+        marks: dict[str, Any] = json.loads(since) if since else {}
+        for project, xml in self.published().items():
+            start = Mark.read(marks.get(str(project)))
             try:
-                for heard, mark in self._hear(project, xml, people, start, which):
-                    marks[str(project)] = max(mark, start)
+                for heard, mark in self._hear(project, xml, start, which):
+                    marks[str(project)] = mark.plain()
                     heard.cursor = json.dumps(marks, sort_keys=True)
                     yield heard
             except NotFoundError as error:
@@ -126,36 +119,25 @@ class LabelStudio:
             self.client.send("PATCH", f"/api/projects/{project}/", {"label_config": xml})
         return [project for project, _ in edited]
 
-    def _mark(self, last: str) -> str:
-        """Where the next poll begins, for the time of the last change that was heard ("" for none)."""
-        if not last:
-            return ""
-        said = parsedate_to_datetime(self.client.clock) if self.client.clock else datetime.now(UTC)
-        now = said.astimezone(UTC).replace(tzinfo=None)
-        return stamp(max(min(now, moment(last) + _PAST), moment(last)))
+    def _hear(self, project: int, xml: str, start: Mark, which: Wanted) -> Iterator[tuple[Heard, Mark]]:
+        """A project's changes page by page, each with the mark that holds once it was taken in; the last page is empty.
 
-    def _hear(self, project: int, xml: str, people: dict[int, str], start: str,
-              which: Wanted) -> Iterator[tuple[Heard, str]]:
-        """A project's changes page by page, each with the time before which all was heard, and an empty page last.
-
-        Pages of a poll come in the order of time; of an export that is only known at its end.
+        An export says nothing of the time at which a task was read, so it leaves the mark where it is.
         """
         edited = [project] if projects.config_of(self.client, project) != xml else []
-        controls, last = labels.allowed(xml), ""
-        for page in self._pages(project, start, which):
-            tasks = {task["id"]: task for task in page}
-            heard = Heard(stored=self._stored(project, tasks.values()))
-            hear(tasks.values(), heard.stored, controls, people, heard)
-            last = max([last, *(task["updated_at"] for task in tasks.values())])
-            yield heard, start if which == "all" else last
-        yield Heard(edited=edited), self._mark(last)
+        controls, mark = labels.allowed(xml), start
+        for page, mark in self._pages(project, start, which):
+            if page:
+                heard = Heard(stored=self._stored(project, page))
+                hear(page, heard.stored, controls, self._people, heard)
+                yield heard, mark
+        yield Heard(edited=edited), mark
 
-    def _pages(self, project: int, start: str, which: Wanted) -> Iterator[projects.Page]:
-        if which == "all":
-            numbers = [row["number"] for row in self._warehouse.rows(_NUMBERS, [f"{project}:%"])]
-            return projects.exported(self.client, project, numbers)
-        begin = stamp(moment(start) - _OVERLAP) if start else ""
-        return projects.pages_of(self.client, project, "all", begin, "total_annotations" if which == "answered" else "")
+    def _pages(self, project: int, start: Mark, which: Wanted) -> Iterator[tuple[projects.Page, Mark]]:
+        if which != "all":
+            return poll(self.client, project, start, "total_annotations" if which == "answered" else "")
+        numbers = [row["number"] for row in self._warehouse.rows(_NUMBERS, [f"{project}:%"])]
+        return ((page, start) for page in projects.exported(self.client, project, numbers))
 
     def _stored(self, project: int, tasks: Iterable[Mapping[str, Any]]) -> Stored:
         """What the warehouse has of these tasks of the server."""
@@ -163,7 +145,9 @@ class LabelStudio:
         known = {row["task_id"]: row for row in self._warehouse.rows(_TASKS, [refs, f"{project}:%"])}
         return Stored(known, self._warehouse.rows(_VOTES, [list(known)]))
 
+    @cached_property
     def _people(self) -> dict[int, str]:
+        """Who the server's users are; a poll without news does not ask."""
         return {user["id"]: user["email"] for user in self.client.get("/api/users/")}
 
     def _campaign_of(self, task: Task | ItemTask) -> Row:

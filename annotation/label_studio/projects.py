@@ -16,9 +16,10 @@ from warehouse.errors import BackendError
 
 _IMPORT = 1000
 _PAGE = 600
-# Named fields cost the server a third of all; the names of an annotation's fields stand in the same list.
-_FIELDS = {"task_only": "id,updated_at,data",
-           "all": "id,updated_at,data,annotations,result,completed_by,was_cancelled,created_at,lead_time"}
+# What is asked of a task: the server's own choice, and names, which cost it a third of all. The names of the fields of
+# an annotation stand in the same list.
+_FIELDS = {"stamps": ("task_only", "id,updated_at"), "task_only": ("task_only", "id,updated_at,data"),
+           "all": ("all", "id,updated_at,data,annotations,result,completed_by,was_cancelled,created_at,lead_time")}
 _EXPORT = 300
 Page = list[dict[str, Any]]
 
@@ -69,11 +70,21 @@ def exported(client: StudioClient, project: int, numbers: Sequence[int]) -> Iter
         yield client.get(f"/api/projects/{project}/export", **wanted)
 
 
-def pages_of(client: StudioClient, project: int, fields: str, changed_since: str = "",
+def named(client: StudioClient, project: int, numbers: Sequence[int]) -> Iterator[Page]:
+    """Tasks with annotations by their numbers, some at a time; those that are gone are left out."""
+    for start in range(0, len(numbers), _EXPORT):
+        chosen = list(numbers[start : start + _EXPORT])
+        query = {"selectedItems": {"all": False, "included": chosen}}
+        if found := _ask(client, project, "all", query, len(chosen))[0]:
+            yield found
+
+
+def pages_of(client: StudioClient, project: int, fields: str, changed_since: str = "", before: str = "",
              having: str = "") -> Iterator[Page]:
     """Tasks in the order of their last change, each at least once, some at a time.
 
-    `fields` is `task_only` or `all`, which brings annotations; `having` (`total_annotations`, answers, or
+    `fields` is `stamps` (numbers and times alone), `task_only`, or `all`, which brings annotations; `before` leaves out
+    what changed then or later, and `having` (`total_annotations`, answers, or
     `cancelled_annotations`, skips) leaves out tasks that have none of them.
 
     Pages are asked for by time, not by number: while raters work, tasks move to the end and numbered pages would
@@ -82,7 +93,8 @@ def pages_of(client: StudioClient, project: int, fields: str, changed_since: str
     since, size = changed_since, _PAGE
     seen: set[int] = set()
     while True:
-        rows, matching = _page(client, project, fields, _filters(since, having), size)
+        filters = {"conjunction": "and", "items": _filters(since, before, having)}
+        rows, matching = _ask(client, project, fields, {"ordering": ["tasks:updated_at"], "filters": filters}, size)
         fresh = [row for row in rows if row["updated_at"] != since or row["id"] not in seen]
         if fresh:
             yield fresh
@@ -104,26 +116,22 @@ def pages_of(client: StudioClient, project: int, fields: str, changed_since: str
 def tasks_of(client: StudioClient, project: int, fields: str, changed_since: str = "",
              having: str = "") -> Iterator[dict[str, Any]]:
     """The tasks of `pages_of`, one by one."""
-    for page in pages_of(client, project, fields, changed_since, having):
+    for page in pages_of(client, project, fields, changed_since, having=having):
         yield from page
 
 
-def _filters(since: str, having: str) -> list[dict[str, Any]]:
-    """The Data Manager's filters: changed at `since` or later ("" for any time), some of `having`."""
-    items: list[dict[str, Any]] = []
-    if since:
-        items.append({"filter": "filter:tasks:updated_at", "operator": "greater_or_equal", "type": "Datetime",
-                      "value": since})
-    if having:
-        items.append({"filter": f"filter:tasks:{having}", "operator": "greater", "type": "Number", "value": 0})
-    return items
+def _filters(since: str, before: str, having: str) -> list[dict[str, Any]]:
+    """The Data Manager's filters: changed at `since` or later, before `before` ("" for any time), some of `having`."""
+    asked = (("updated_at", "greater_or_equal", "Datetime", since), ("updated_at", "less", "Datetime", before),
+             (having, "greater", "Number", 0 if having else ""))
+    return [{"filter": f"filter:tasks:{name}", "operator": operator, "type": kind, "value": value}
+            for name, operator, kind, value in asked if value != ""]
 
 
-def _page(client: StudioClient, project: int, fields: str, filters: list[dict[str, Any]],
-          size: int) -> tuple[Page, int]:
-    """The first `size` tasks that pass the filters, and how many there are."""
-    query = {"ordering": ["tasks:updated_at"], "filters": {"conjunction": "and", "items": filters}}
-    answer = client.get("/api/tasks/", project=project, fields=fields, include=_FIELDS[fields], page=1, page_size=size,
+def _ask(client: StudioClient, project: int, fields: str, query: Mapping[str, Any], size: int) -> tuple[Page, int]:
+    """The first `size` tasks of a query of the Data Manager, and how many there are."""
+    kind, include = _FIELDS[fields]
+    answer = client.get("/api/tasks/", project=project, fields=kind, include=include, page=1, page_size=size,
                         query=json.dumps(query))
     return answer["tasks"], int(answer["total"])
 
