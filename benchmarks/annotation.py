@@ -1,12 +1,11 @@
 """Annotation at size, against a real Label Studio: publishing, syncing, and fifty raters at once.
 
 Published: so many tasks into an empty project, from `annotate publish`'s own function. Synced: so many answered tasks,
-taken in by the command `rewarddance annotate sync` (its start included), and the same command where nothing is new, a
-minute after the last change (with `--quick` at once, so that it reads the last minute again). The answers get onto the
-server by an import with annotations, before the clock starts. Raters: each asks for a task, loads both media, thinks
-1.5 to 4.5 s and answers, through the gateway; lost and doubled votes are counted after a sync. Label Studio runs on
-PostgreSQL; with `--quick`, whose time does not hold PostgreSQL's migrations, on SQLite. CPU seconds are those of the
-client and of Label Studio's process.
+taken in by the command `rewarddance annotate sync` (its start included), and the same command at once again, where
+nothing is new. The answers get onto the server by an import with annotations, before the clock starts. Raters: each
+asks for a task, loads both media, thinks 1.5 to 4.5 s and answers, through the gateway; lost and doubled votes are
+counted after a sync. Label Studio runs on PostgreSQL; with `--quick`, whose time does not hold PostgreSQL's migrations, on
+SQLite. CPU seconds are those of the client and of Label Studio's process.
 """
 
 from __future__ import annotations
@@ -49,14 +48,22 @@ WHERE v.source = 'campaign:crowd' AND NOT v.deleted
 """
 
 
+# A small process between: a child's peak begins at the memory of the process that started it.
+_USAGE = """
+import json, resource, subprocess, sys
+code = subprocess.call(sys.argv[1:])
+usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps([usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024]), file=sys.stderr)
+sys.exit(code)
+"""
+
+
 @dataclass(frozen=True)
 class Sizes:
-    """Tasks published and synced, raters, seconds that they work, seconds to the empty sync."""
+    """Tasks published and synced, and the shifts: so many raters at once, for so many seconds; the last one counts."""
 
     tasks: int
-    raters: int
-    seconds: float
-    quiet_s: float
+    shifts: tuple[tuple[int, float], ...]
 
 
 @dataclass(frozen=True)
@@ -124,16 +131,11 @@ def synced(root: Path, name: str, pid: int) -> tuple[Cost, dict[str, Any]]:
     command = [sys.executable, "-m", "pipelines.cli", "annotate", "sync", "--campaign", name, "--warehouse", str(root),
                "--json"]
     wall, server = time.monotonic(), server_cpu_s(pid)
-    with tempfile.TemporaryFile("w+") as output:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=output)
-        _, code, usage = os.wait4(process.pid, 0)
-        output.seek(0)
-        said = output.read()
-    if code:
-        raise SystemExit(f"annotate sync failed: {said}")
-    cost = Cost(time.monotonic() - wall, usage.ru_utime + usage.ru_stime, server_cpu_s(pid) - server,
-                usage.ru_maxrss / 1024)
-    return cost, json.loads(said)
+    done = subprocess.run([sys.executable, "-c", _USAGE, *command], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"annotate sync failed: {done.stdout}")
+    client, peak = json.loads(done.stderr.splitlines()[-1])
+    return Cost(time.monotonic() - wall, client, server_cpu_s(pid) - server, peak), json.loads(done.stdout)
 
 
 def limit(name: str, ours: float, most: float, unit: str) -> Row:
@@ -148,13 +150,27 @@ def none(name: str, ours: int) -> Row:
 
 def crowd(
     warehouse: Warehouse, root: Path, links: dict[str, str], sizes: Sizes, pid: int
-) -> tuple[Shift, Counter[str]]:
-    """The raters' shift on more tasks than they can do, and how many votes each task has after a sync."""
-    published(warehouse, "crowd", max(len(links), round(len(links) * sizes.seconds / 4)), 2, pid)
-    project = next(iter(LabelStudio(warehouse, "crowd").published()))
-    shift = work(links, project, sizes.seconds)
+) -> tuple[list[Shift], Counter[str]]:
+    """The raters' shifts on more tasks than they can do, and how many votes each task has after a sync."""
+    wanted = sum(round(raters * seconds / 3) for raters, seconds in sizes.shifts)
+    published(warehouse, "crowd", max(len(links), wanted // 2), 2, pid)
+    project, shifts = next(iter(LabelStudio(warehouse, "crowd").published())), []
+    for raters, seconds in sizes.shifts:
+        shifts.append(work(dict(list(links.items())[:raters]), project, seconds))
     synced(root, "crowd", pid)
-    return shift, Counter(row["task"] for row in warehouse.rows(_VOTES))
+    return shifts, Counter(row["task"] for row in warehouse.rows(_VOTES))
+
+
+def table(shifts: list[Shift], sizes: Sizes) -> str:
+    """How long raters waited, by their number."""
+    lines = ["| raters | seconds | answers | a second | next, median | next, 95 % | submit, median | submit, 95 % | "
+             "refused |", "|---|---|---|---|---|---|---|---|---|"]
+    for shift, (raters, seconds) in zip(shifts, sizes.shifts, strict=True):
+        waits = [f"{np.quantile(kept, share):.2f} s" for kept in (shift.next_s, shift.submit_s) for share in (0.5, 0.95)]
+        pace = len(shift.accepted) / shift.seconds
+        lines.append(f"| {raters} | {seconds:.0f} | {len(shift.accepted)} | {pace:.1f} | {' | '.join(waits)} | "
+                     f"{len(shift.refused)} {' '.join(shift.refused[:2])} |")
+    return "\n".join(lines)
 
 
 def measure(root: Path, links: dict[str, str], sizes: Sizes, database: str) -> tuple[list[Row], str]:
@@ -167,28 +183,25 @@ def measure(root: Path, links: dict[str, str], sizes: Sizes, database: str) -> t
         with answered(user):
             published(warehouse, "answered", sizes.tasks, 1, server.pid)
         full, said = synced(root, "answered", server.pid)
-        shift, votes = crowd(warehouse, root, links, sizes, server.pid)
-    time.sleep(max(0.0, sizes.quiet_s - shift.seconds))
-    empty, nothing = synced(root, "answered", server.pid)
-    if said["votes"] != sizes.tasks or nothing["changed"]:
-        raise SystemExit(f"wrong votes: {said}, {nothing}")
-    p95 = float(np.quantile(shift.next_s, 0.95))
-    who = f"{len(links)} raters, {sizes.seconds:.0f} s, Label Studio on {database}"
+        empty, nothing = synced(root, "answered", server.pid)
+        if said["votes"] != sizes.tasks or nothing["changed"]:
+            raise SystemExit(f"wrong votes: {said}, {nothing}")
+        shifts, votes = crowd(warehouse, root, links, sizes, server.pid)
+    raters, seconds = sizes.shifts[-1]
+    who, everybody = f"{raters} raters, {seconds:.0f} s", f"all raters, Label Studio on {database}"
     rows = [
         limit(f"{sizes.tasks} tasks published", out.wall_s, 30.0, "s"),
         limit(f"{sizes.tasks} votes synced", full.wall_s, 60.0, "s"),
         limit(f"peak memory of that sync ({sizes.tasks} votes)", full.peak_mb, 300.0, "MB"),
-        limit("empty sync", empty.wall_s, 2.0, "s"),
-        limit(f"next task, 95th percentile, {who}", p95, 1.0, "s"),
-        none(f"votes lost, {who}", len(shift.accepted) - votes.total()),
-        none(f"votes doubled, {who}", sum(count - 1 for count in votes.values())),
+        limit("empty sync, at once after it", empty.wall_s, 2.0, "s"),
+        limit(f"next task, 95th percentile, {who}, Label Studio on {database}",
+              float(np.quantile(shifts[-1].next_s, 0.95)), 1.0, "s"),
+        none(f"votes lost, {everybody}", sum(len(shift.accepted) for shift in shifts) - votes.total()),
+        none(f"votes doubled, {everybody}", sum(count - 1 for count in votes.values())),
     ]
-    submit = float(np.quantile(shift.submit_s, 0.95))
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
-    notes = (f"Published: {out}. Synced: {full}. Empty sync: {empty}.\n\nRaters: {len(shift.accepted)} answers, "
-             f"{len(shift.accepted) / shift.seconds:.1f} a second, next task median {np.median(shift.next_s):.2f} s, "
-             f"submit 95th percentile {submit:.2f} s; refused: {len(shift.refused)} {shift.refused[:2]}.\n\n"
-             f"Load of the machine at the end (1, 5, 15 minutes): {load}.\n\n"
+    notes = (f"Published: {out}. Synced: {full}. Empty sync: {empty}, {empty.peak_mb:.0f} MB.\n\n"
+             f"{table(shifts, sizes)}\n\nLoad of the machine at the end (1, 5, 15 minutes): {load}.\n\n"
              "Command: `python benchmarks/annotation.py`.\n")
     return rows, notes
 
@@ -196,8 +209,8 @@ def measure(root: Path, links: dict[str, str], sizes: Sizes, database: str) -> t
 def main() -> None:
     """Start everything, measure, stop everything."""
     args = arguments(__doc__ or "")
-    sizes = Sizes(500, 8, 15.0, 0.0) if args.quick else Sizes(10_000, 50, 180.0, 65.0)
-    names = [f"rater{number:02d}" for number in range(sizes.raters)]
+    sizes = Sizes(500, ((8, 15.0),)) if args.quick else Sizes(10_000, ((10, 60.0), (25, 60.0), (50, 180.0)))
+    names = [f"rater{number:02d}" for number in range(sizes.shifts[-1][0])]
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         root = Path(folder) / "warehouse"

@@ -48,7 +48,9 @@ def find(client: StudioClient, mark: str) -> Project | None:
 def ensure(client: StudioClient, mark: str, title: str, xml: str) -> Project:
     """The project with this mark and this XML, made or updated; one answer a task, since each showing is a task."""
     there = find(client, mark)
-    body = {"title": title[:50], "description": mark, "label_config": xml, "maximum_annotations": 1,
+    # A title has 3 to 50 characters.
+    named = title[:50] if len(title) > 2 else f"Campaign {title}"
+    body = {"title": named, "description": mark, "label_config": xml, "maximum_annotations": 1,
             "show_skip_button": True, "enable_empty_annotation": False, "show_annotation_history": False,
             "show_collab_predictions": False, "skip_queue": "IGNORE_SKIPPED"}
     if there is None:

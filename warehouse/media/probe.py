@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import av
 from PIL import Image, UnidentifiedImageError
 
 from warehouse.errors import MediaError
 from warehouse.hashing import sha256_hex
+
+if TYPE_CHECKING:
+    import av
 
 # Demuxers that read one file and nothing else: playlists (HLS, ffconcat) would open other files by name.
 DEMUXERS = {"format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi"}
@@ -81,6 +84,9 @@ def _count_frames(container: av.container.InputContainer, limits: MediaLimits) -
 
 
 def _probe_video(data: bytes, limits: MediaLimits) -> MediaInfo:
+    # 16 MB of codecs, which most commands never need.
+    import av
+
     try:
         with av.open(io.BytesIO(data), mode="r", options=DEMUXERS) as container:
             if not container.streams.video:
