@@ -4,8 +4,8 @@ Published: so many tasks into an empty project, from `annotate publish`'s own fu
 taken in by the command `rewarddance annotate sync` (its start included), and the same command at once again, where
 nothing is new. The answers get onto the server by an import with annotations, before the clock starts. Raters: each
 asks for a task, loads both media, thinks 1.5 to 4.5 s and answers, through the gateway; lost and doubled votes are
-counted after a sync. Label Studio runs on PostgreSQL; with `--quick`, whose time does not hold PostgreSQL's migrations, on
-SQLite. CPU seconds are those of the client and of Label Studio's process.
+counted after a sync. Label Studio runs on PostgreSQL; with `--quick`, whose time does not hold PostgreSQL's migrations,
+on SQLite. CPU seconds are those of the client and of Label Studio's process.
 """
 
 from __future__ import annotations
@@ -166,7 +166,8 @@ def table(shifts: list[Shift], sizes: Sizes) -> str:
     lines = ["| raters | seconds | answers | a second | next, median | next, 95 % | submit, median | submit, 95 % | "
              "refused |", "|---|---|---|---|---|---|---|---|---|"]
     for shift, (raters, seconds) in zip(shifts, sizes.shifts, strict=True):
-        waits = [f"{np.quantile(kept, share):.2f} s" for kept in (shift.next_s, shift.submit_s) for share in (0.5, 0.95)]
+        waits = [f"{np.quantile(kept, share):.2f} s" for kept in (shift.next_s, shift.submit_s)
+                 for share in (0.5, 0.95)]
         pace = len(shift.accepted) / shift.seconds
         lines.append(f"| {raters} | {seconds:.0f} | {len(shift.accepted)} | {pace:.1f} | {' | '.join(waits)} | "
                      f"{len(shift.refused)} {' '.join(shift.refused[:2])} |")
