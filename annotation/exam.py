@@ -43,8 +43,12 @@ def check_questions(warehouse: Warehouse, task: str, dimensions: tuple[str, ...]
     for dimension in dimensions:
         known = warehouse.rows(_KNOWN, [task, dimension])[0]["n"]
         if known < rules.questions:
-            raise ConfigError(f"{known} questions with known answers for {task} {dimension}, {rules.questions} are "
-                              "asked for admission", hint="rewarddance annotate questions FILE adds some")
+            raise ConfigError(
+                f"{known} questions with known answers for {task} {dimension}, {rules.questions} are asked for "
+                "admission",
+                hint=f"rewarddance annotate questions known.csv --draft {2 * rules.questions} --task {task} "
+                     f"--dimension {dimension} begins a table of them; complete it, and without --draft it is added",
+            )
 
 
 class Exam:

@@ -2,7 +2,7 @@
 
 They admit raters (admission.py) and are mixed into campaigns (gold.py). A row names a pair, its dimension ("overall"
 where there is no such column), the right answer in terms of candidates a and b, and why: the explanation is shown to
-raters after their answer, so it speaks of what is seen, not of a and b.
+raters after their answer, so it speaks of what is seen, not of a and b. `draft` begins such a table.
 """
 
 from __future__ import annotations
@@ -12,19 +12,53 @@ from collections.abc import Mapping, Set
 from pathlib import Path
 
 from warehouse import Warehouse
-from warehouse.errors import InvalidInputError, NotFoundError
+from warehouse.errors import ConflictError, InvalidInputError, NotFoundError
 from warehouse.hashing import canonical_json, content_id
 from warehouse.records import DIMENSIONS, LABELS, Row
 from warehouse.stage import Receipt, Recorder, StageConfig, run_stage
 
 _PAIRS = "SELECT pair_id, task FROM pairs WHERE pair_id IN (SELECT unnest(?::VARCHAR[]))"
 _NEEDED = ("pair_id", "label", "explanation")
+_DRAFTED = ("pair_id", "dimension", "label", "explanation", "prompt", "media_a", "media_b")
+# Pairs on which all voters agree, those of most voters first, then pairs that nobody voted on.
+_DRAFT = """
+SELECT r.pair_id, coalesce(any_value(v.label), '') AS label, any_value(p.text) AS prompt,
+    any_value(a.media_id) AS media_a, any_value(b.media_id) AS media_b
+FROM pairs r JOIN prompts p USING (prompt_id)
+JOIN candidates a ON a.candidate_id = r.candidate_a JOIN candidates b ON b.candidate_id = r.candidate_b
+LEFT JOIN votes v ON v.pair_id = r.pair_id AND v.dimension = $dimension AND NOT coalesce(v.deleted, false)
+WHERE r.task = $task AND a.media_id IS NOT NULL AND b.media_id IS NOT NULL
+    AND r.pair_id NOT IN (SELECT pair_id FROM gold_items WHERE dimension = $dimension)
+GROUP BY r.pair_id HAVING count(DISTINCT v.label) < 2 AND count(DISTINCT v.annotator_id) <> 1
+ORDER BY count(DISTINCT v.annotator_id) DESC, r.pair_id LIMIT $wanted
+"""
 
 
 class QuestionConfig(StageConfig):
     """The CSV file: pair_id, label, explanation, and optionally dimension."""
 
     file: Path
+
+
+def draft(warehouse: Warehouse, file: Path, task: str, dimension: str, wanted: int) -> int:
+    """Write a table of pairs that could become questions, to be completed; how many there are.
+
+    Labels are those on which all voters (two or more) agree; others, and all explanations, are left to be filled in,
+    from the media beside them. Raises ConflictError where the file exists, NotFoundError where no pair is usable.
+    """
+    if file.exists():
+        raise ConflictError(f"{file} exists already", hint="name another file: a draft overwrites nothing")
+    rows = warehouse.rows(_DRAFT, {"task": task, "dimension": dimension, "wanted": wanted})
+    if not rows:
+        raise NotFoundError(f"no pair of {task} could become a question about {dimension}",
+                            hint="rewarddance annotate pairs makes pairs of candidates")
+    with file.open("w", encoding="utf-8", newline="") as opened:
+        writer = csv.DictWriter(opened, _DRAFTED)
+        writer.writeheader()
+        for row in rows:
+            seen = {name: str(warehouse.media.path(row[name])) for name in ("media_a", "media_b")}
+            writer.writerow(row | seen | {"dimension": dimension, "explanation": ""})
+    return len(rows)
 
 
 def _fault(row: Row, tasks: Mapping[str, str], dimensions: Set[str]) -> str:

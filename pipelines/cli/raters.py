@@ -185,17 +185,24 @@ def qualify(
 
 def questions(
     file: Annotated[Path, typer.Argument(help="CSV: pair_id, label (a, b, tie, both_bad), explanation; dimension.")],
+    draft: Annotated[int, typer.Option(help="Write the file instead: so many pairs, to be completed by you.")] = 0,
+    task: Annotated[str, typer.Option(help="Of a draft: t2i, t2v, i2v or edit.")] = "t2i",
+    dimension: Annotated[str, typer.Option(help="Of a draft.")] = "overall",
     warehouse: WarehouseUrl = DEFAULT_WAREHOUSE,
     json: Json = False,
     fail_if_unchanged: Unchanged = False,
 ) -> None:
     """Add pairs whose answer is known: for admission and gold. Example: rewarddance annotate questions known.csv"""
-    from annotation.questions import QuestionConfig, run
-    from pipelines.cli.output import finish
+    from annotation import questions as known
+    from pipelines.cli.output import emit, finish
     from warehouse import open_warehouse
 
     with open_warehouse(warehouse) as opened:
-        receipt = run(QuestionConfig(file=file), opened)
+        if draft:
+            count = known.draft(opened, file, task, dimension, draft)
+            emit({"changed": True, "file": str(file), "pairs": count}, json)
+            return
+        receipt = known.run(known.QuestionConfig(file=file), opened)
     finish(receipt, json, fail_if_unchanged=fail_if_unchanged)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from prefect import flow
+from prefect import flow, get_run_logger
 
 from annotation.label_studio.sync import sync, totals
 from warehouse import open_warehouse
@@ -20,6 +20,7 @@ def sync_votes(warehouse: str, campaign: str = "", full: bool = False) -> dict[s
     """One sync of a warehouse; the answer of `annotate sync`. Raises what the sync raises, and RejectLimitError."""
     with open_warehouse(warehouse) as opened:
         answer = totals(sync(opened, campaign, full))
+    get_run_logger().info("%s", ", ".join(f"{name} {value}" for name, value in answer.items()))
     if answer["over_limit"]:
         raise RejectLimitError("most of what raters answered does not fit the published page",
                                hint="rewarddance sql \"SELECT * FROM rejects WHERE stage = 'sync'\"")

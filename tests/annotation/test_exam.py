@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,12 @@ import pytest
 from annotation.admission import AdmissionRules, event_row, resume
 from annotation.exam import Exam, check_questions
 from annotation.gateway.door import Door, person
-from annotation.questions import QuestionConfig
+from annotation.questions import QuestionConfig, draft
 from annotation.questions import run as add_questions
 from annotation.voter.qualify import Qualify
 from tests.annotation.exams import campaign, known, pictures
 from warehouse import Warehouse
-from warehouse.errors import ConfigError, ConflictError, InvalidInputError
+from warehouse.errors import ConfigError, ConflictError, InvalidInputError, NotFoundError
 
 RULES = {"questions": 3, "need": 2, "attempts": 2}
 
@@ -108,6 +109,32 @@ def test_tables_of_questions(warehouse: Warehouse, tmp_path: Path) -> None:
     table.write_text("pair,label\nx,a\n")
     with pytest.raises(InvalidInputError, match="columns pair, label"):
         add_questions(QuestionConfig(file=table), warehouse)
+
+
+def test_a_draft_of_questions_is_completed_and_added(warehouse: Warehouse, tmp_path: Path) -> None:
+    pictures(warehouse, 4)
+    agreed, split, alone, fresh = (row["pair_id"] for row in warehouse.rows("SELECT pair_id FROM pairs"))
+    said = {(agreed, "ann"): "b", (agreed, "bob"): "b", (split, "ann"): "a", (split, "bob"): "b", (alone, "ann"): "a"}
+    warehouse.merge("votes", [
+        {"vote_id": f"{pair} {who}", "pair_id": pair, "annotator_id": who, "dimension": "overall", "label": label}
+        for (pair, who), label in said.items()])
+    table = tmp_path / "known.csv"
+    assert draft(warehouse, table, "t2i", "overall", 9) == 2
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["pair_id"], row["label"]) for row in rows] == [(agreed, "b"), (fresh, "")]
+    assert all(Path(row["media_a"]).is_file() and row["prompt"] for row in rows)
+    unfinished = add_questions(QuestionConfig(file=table, reject_limit=1.0), warehouse)
+    assert unfinished.rejected == {"no_explanation": 1, "unknown_label": 1}
+    with pytest.raises(ConflictError, match="exists already"):
+        draft(warehouse, table, "t2i", "overall", 9)
+    with table.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(row | {"label": "a", "explanation": "It is sharp."} for row in rows)
+    assert add_questions(QuestionConfig(file=table), warehouse).counts["questions"] == 2
+    with pytest.raises(NotFoundError, match="no pair of t2i"):
+        draft(warehouse, tmp_path / "more.csv", "t2i", "overall", 9)
 
 
 def test_the_page_tells_neither_generator_nor_answer(warehouse: Warehouse, tmp_path: Path) -> None:
