@@ -7,7 +7,6 @@ where the warehouse may be used. Media come by signed addresses, as everywhere.
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from annotation.exam import Exam
+from annotation.gateway.page import whole_page
 from warehouse.errors import ConfigError, ConflictError, InvalidInputError, RewardDanceError
 
 _PAGE = Path(__file__).with_name("exam.html")
@@ -33,7 +33,7 @@ def exam_routes(run: Run, link: Callable[[str], str], work: Callable[[Request], 
     async def page(request: Request) -> Response:
         if await run(request, lambda exam: {}) is None:
             return HTMLResponse("<!doctype html>open your personal link first", 403)
-        return exam_page()
+        return whole_page(_PAGE)
 
     async def state(request: Request) -> Response:
         return await _answered(request, lambda exam: exam.state(link) | {"work": work(request)})
@@ -56,15 +56,6 @@ def exam_routes(run: Run, link: Callable[[str], str], work: Callable[[Request], 
         return JSONResponse(said, headers={"Cache-Control": "no-store"})
 
     return [Route("/", page), Route("/state", state), Route("/answer", answer, methods=["POST"])]
-
-
-def exam_page() -> Response:
-    """One file without any outside reference."""
-    nonce = secrets.token_urlsafe(12)
-    policy = (f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src 'self'; "
-              "media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
-    headers = {"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
-    return HTMLResponse(_PAGE.read_text(encoding="utf-8").replace("NONCE", nonce), headers=headers)
 
 
 def _given(body: bytes) -> tuple[str, int, str]:

@@ -21,10 +21,11 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
 from annotation.gateway.media import media_router
+from annotation.gateway.page import whole_page
 from annotation.gateway.signing import MediaSigner
 from annotation.guideline import criteria_of
 from annotation.voter.results import summary, voted
@@ -66,14 +67,7 @@ class Voter:
         self.session.close()
 
     async def _page(self, request: Request) -> Response:
-        nonce = secrets.token_urlsafe(12)
-        policy = (
-            f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src 'self' data:; "
-            "media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-        )
-        text = _PAGE.read_text(encoding="utf-8").replace("NONCE", nonce)
-        headers = {"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
-        return HTMLResponse(text, headers=headers)
+        return whole_page(_PAGE)
 
     def _answer(self, call: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> Handler:
         async def handle(request: Request) -> Response:

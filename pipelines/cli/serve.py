@@ -28,8 +28,9 @@ def serve(
 
     from pydantic import ValidationError
 
+    from annotation.gateway.listening import bound
     from pipelines.cli.output import emit
-    from rm.server.run import bound, make_server, run
+    from rm.server.run import make_server, run
     from rm.server.settings import ServerSettings
     from warehouse import open_warehouse
     from warehouse.errors import ConfigError

@@ -26,6 +26,22 @@ def test_every_deployment_names_a_flow_and_its_parameters() -> None:
     assert days == ["*", "*", "*"] and minute.isdecimal() and hour.isdecimal() and nightly["parameters"]["full"] is True
 
 
+def test_schedules_become_runs(prefect_environment: dict[str, str]) -> None:
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.schedules import construct_schedule
+
+    with get_client(sync_client=True) as client:
+        flow = client.create_flow_from_name("sync-votes")
+        for name, item in DEPLOYMENTS.items():
+            schedules = [{"schedule": construct_schedule(**schedule), "active": True} for schedule in item["schedules"]]
+            made = client.create_deployment(flow, name, schedules=schedules, parameters=item["parameters"])
+            # What the server's scheduler does once a minute.
+            client.request("POST", "/deployments/{id}/schedule", path_params={"id": made}, json={"min_runs": 2})
+        found = {(run.state_name, run.auto_scheduled, str(run.parameters["full"] if "full" in run.parameters else False))
+                 for run in client.read_flow_runs()}
+    assert {("Scheduled", True, "True"), ("Scheduled", True, "False")} <= found
+
+
 def test_the_flow_runs(tmp_path: Path, prefect_environment: dict[str, str]) -> None:
     from pipelines.flows.sync_votes import sync_votes
 

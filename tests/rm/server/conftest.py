@@ -11,11 +11,11 @@ import pytest
 import uvicorn
 from starlette.testclient import TestClient
 
+from annotation.gateway.listening import bound
 from rm.families import load_family
 from rm.model_folder import ModelCard
 from rm.reward_model import RewardModel
 from rm.server.app import RewardServer
-from rm.server.run import bound
 from rm.server.settings import ServerSettings
 from tests.rm import world
 from warehouse.media.encode import encode_png
