@@ -67,7 +67,7 @@ def build(layout: Layout, questions: Sequence[Row]) -> str:
     asked = [_question(index, row, layout.item) for index, row in enumerate(questions)]
     why = "" if layout.item else _WHY
     style = files("annotation.label_studio").joinpath("page.css").read_text("utf-8")
-    kinds = f"{' rd-regions' if layout.regions else ''}{' rd-sensitive' if layout.sensitive else ''}"
+    kinds = "".join(f" rd-{name}" for name in ("regions", "sensitive", "item") if getattr(layout, name))
     return "\n".join([
         f'<View className="rd rd-{layout.media_kind}s rd-media-{len(cards)}{kinds}">',
         f"<Style>{style}</Style>",

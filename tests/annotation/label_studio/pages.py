@@ -12,10 +12,12 @@ from tests.annotation.label_studio.conftest import Studio
 ROOT = Path(__file__).resolve().parents[3]
 SHOTS = ROOT / "runs" / "screenshots"
 SIZES = ((1440, 900), (1280, 720))
-# How far the lowest part of the page stands below the window, in pixels; 0 or less where all is in view.
+# How far the lowest part of the page stands below the bar of Submit, in pixels; 0 or less where all is in view.
 BELOW = """() => Math.max(...[...document.querySelectorAll('.rd-prompt, .rd-card, .rd-question, .rd-last')]
-    .map(part => part.getBoundingClientRect().bottom)) - window.innerHeight"""
-_LOADED = "() => [...document.querySelectorAll('.rd-card img')].every(picture => picture.complete)"
+    .map(part => part.getBoundingClientRect().bottom)) - document.querySelector(
+        "[data-testid^='bottombar-s'], [data-testid^='bottombar-u']").getBoundingClientRect().top"""
+_LOADED = """() => [...document.querySelectorAll('.rd-card img')].every(picture => picture.complete)
+    && [...document.querySelectorAll('.rd-card video')].every(clip => clip.readyState >= 2)"""
 SUBMIT = "button[aria-label*='ubmit'], button:has-text('Submit'), button:has-text('Update')"
 PREVIOUS = "[data-testid='prev-task']"
 # A rater is shown a pair once, and prompts of a campaign differ: another prompt is another task.
