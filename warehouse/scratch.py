@@ -60,7 +60,10 @@ class Scratch:
 def scratch(connection: duckdb.DuckDBPyConnection) -> Iterator[Scratch]:
     """Temporary tables until the block ends."""
     made = Scratch(connection)
+    # Nothing here depends on the order of rows, and keeping it would leave most statements to one thread.
+    connection.execute("SET preserve_insertion_order = false")
     try:
         yield made
     finally:
+        connection.execute("SET preserve_insertion_order = true")
         made.drop()

@@ -127,12 +127,14 @@ class Ballots:
         return f"CASE{''.join(f' WHEN w_{word}.{word} IS NULL THEN {sql}' for word, sql in said.items())} END"
 
     def refused(self) -> list[tuple[int, str, str]]:
-        """Rows that ask or answer nothing of use: (row, reason, detail)."""
+        """Rows that ask or answer nothing of use: (row, reason, detail). Asked once, before `cast`."""
         sql = (
             "SELECT row, coalesce(reason, word_reason), coalesce(if(reason IS NULL, word_detail, detail), '')"
             " FROM weighed WHERE reason IS NOT NULL OR is_faulty ORDER BY row"
         )
-        return [(int(row), str(reason), str(detail)) for row, reason, detail in self._scratch.run(sql)]
+        rows = self._scratch.run(sql)
+        self._scratch.forget("weighed", "single")
+        return [(int(row), str(reason), str(detail)) for row, reason, detail in rows]
 
     def learn_raters(self) -> list[str]:
         """Table `raters` (rater, annotator_id) of those who voted; returns their names."""
@@ -154,21 +156,32 @@ class Ballots:
         return [name for (name,) in self._scratch.run("SELECT name FROM raters")]
 
     def cast(self) -> None:
-        """Table `cast_votes`: ballots with their vote's id, and the label that the warehouse holds already."""
+        """View `cast_votes`: ballots with their vote's id; table `held`: those that the warehouse has, as it has them."""
         vote = content_id_sql("vote", self._source, IdColumn("pair_id"), Column("dimension"), IdColumn("annotator_id"))
-        self._scratch.table(
+        # A view, because ten million ids of 32 letters would push everything else out of memory.
+        self._scratch.view(
             "cast_votes",
-            f"SELECT {vote} AS vote_id, pair_id, dimension, annotator_id, label, row, b.pair, b.rater, n"
-            " FROM ballots b JOIN couples USING (pair) JOIN raters USING (rater)",
+            f"SELECT {vote} AS vote_id, pair_id, dimension, annotator_id, label, pair, rater"
+            " FROM ballots JOIN couples USING (pair) JOIN raters USING (rater)",
         )
-        self._scratch.table("held", "SELECT v.vote_id, v.label FROM votes v SEMI JOIN cast_votes USING (vote_id)")
+        known = self._scratch.run("SELECT count(*) FROM votes WHERE source = ?", [self._source])[0][0]
+        self._scratch.table(
+            "held",
+            "SELECT c.pair, c.dimension, c.rater, v.label FROM cast_votes c JOIN votes v USING (vote_id)"
+            f" WHERE {bool(known)}",
+        )
+
+    def new_ties(self) -> int:
+        """How many ballots say tie and are not held."""
+        sql = "SELECT count(*) FROM ballots b ANTI JOIN held h USING (pair, dimension, rater) WHERE b.label = 'tie'"
+        return int(self._scratch.run(sql)[0][0])
 
     def conflicts(self) -> list[tuple[int, str, str]]:
         """Rows that say otherwise than their rater's vote, which is the stored one, else the first: (row, old, new)."""
         sql = """
 WITH doubtful AS (
-    SELECT c.pair, c.dimension, c.rater, coalesce(h.label, c.label) AS old FROM cast_votes c
-    LEFT JOIN held h USING (vote_id) WHERE c.n > 1 OR h.label IS NOT NULL)
+    SELECT b.pair, b.dimension, b.rater, coalesce(h.label, b.label) AS old FROM ballots b
+    LEFT JOIN held h USING (pair, dimension, rater) WHERE b.n > 1 OR h.label IS NOT NULL)
 SELECT j.row, d.old, j.label FROM judged j JOIN doubtful d USING (pair, dimension, rater)
 WHERE j.label <> d.old ORDER BY j.row"""
         return [(int(row), str(old), str(new)) for row, old, new in self._scratch.run(sql)]
