@@ -202,17 +202,10 @@ class Warehouse:
                 " ORDER BY rn"
             )
             self._refuse_null_keys(table, key)
-            match = " AND ".join(f"t.{name} = s.{name}" for name in key)
-            new = int(
-                self._connection.execute(
-                    f"SELECT count(*) FROM merge_rows s ANTI JOIN {table} t ON {match}"
-                ).fetchall()[0][0]
-            )
-            self._execute_merge(table, key, given, match, new)
+            return self._execute_merge(table, key, given)
         finally:
             self._connection.unregister("incoming_rows")
             self._connection.execute("DROP TABLE IF EXISTS merge_rows")
-        return new
 
     def _refuse_null_keys(self, table: str, key: tuple[str, ...]) -> None:
         # NULL equals nothing, so such a row would be inserted again by every retry.
@@ -221,18 +214,19 @@ class Warehouse:
         if count:
             raise InvalidInputError(f"{count} rows without a key ({', '.join(key)})", where=f"merge into {table}")
 
-    def _execute_merge(self, table: str, key: tuple[str, ...], given: list[str], match: str, new: int) -> None:
+    def _execute_merge(self, table: str, key: tuple[str, ...], given: list[str]) -> int:
+        match = " AND ".join(f"t.{name} = s.{name}" for name in key)
         changing = [name for name in given if name not in key] if table in MUTABLE else []
         if changing:
             pairs = ", ".join(f"{name} = s.{name}" for name in changing)
             differs = " OR ".join(f"t.{name} IS DISTINCT FROM s.{name}" for name in changing)
             self._connection.execute(f"UPDATE {table} t SET {pairs} FROM merge_rows s WHERE {match} AND ({differs})")
-        if new:
-            listed = ", ".join(given)
-            self._connection.execute(
-                f"INSERT INTO {table} ({listed}) SELECT {', '.join('s.' + n for n in given)} FROM merge_rows s "
-                f"ANTI JOIN {table} t ON {match}"
-            )
+        # Without a new row this writes nothing, not even a snapshot.
+        inserted = self._connection.execute(
+            f"INSERT INTO {table} ({', '.join(given)}) SELECT {', '.join('s.' + n for n in given)} FROM merge_rows s "
+            f"ANTI JOIN {table} t ON {match}"
+        )
+        return int(inserted.fetchall()[0][0])
 
     def digest(self, sql: str, params: Sequence[Any] = ()) -> str:
         """SHA-256 over a query's rows whatever their order, without columns that say when or by which run."""

@@ -138,7 +138,7 @@ def find(warehouse: Warehouse, record_id: str) -> tuple[str, list[Row]]:
     """Kind and rows of an id, a sample key being in as many rows as versions hold it; raises NotFoundError."""
     # One table after the other: those of millions of rows come last, and most ids are found before.
     for kind, (table, sql) in KINDS.items():
-        rows = warehouse.rows(f"SELECT *, {sql} AS _id FROM {table} WHERE {sql} = ?", [record_id])
+        rows = warehouse.rows(f"SELECT *, {sql} AS _id FROM {table} WHERE {sql} = {literal(record_id)}")
         if rows:
             return kind, rows
     raise NotFoundError(
@@ -169,34 +169,43 @@ def _linked(
     With a `relation`, the rows that it pairs with the values.
     """
     table, sql = KINDS[kind]
-    lists = [list(column) for column in zip(*wanted, strict=True)]
-    names = ["_by"] if relation else columns.split(", ")
-    keys = ", ".join(f"unnest(${i}::VARCHAR[]) AS _k{i}" for i in range(1, len(lists) + 1))
-    match = " AND ".join(f"t.{name}::VARCHAR = k._k{i}" for i, name in enumerate(names, 1))
-    if columns.endswith("_ids_json"):
-        match = f"contains(t.{columns}, k._k1)"
-    elif len(names) == 1 and not relation and len(lists[0]) <= _FEW:
-        match += f" AND t.{columns} IN ({', '.join(map(literal, lists[0]))})"
-    group = ", ".join(f"k._k{i}" for i in range(1, len(lists) + 1))
+    listed = list(wanted)
+    keys = [f"_k{i}" for i in range(len(listed[0]))]
+    group = ", ".join(f"k.{key}" for key in keys)
     shown = "t.* EXCLUDE (_by)" if relation else "t.*"
     rows = warehouse.rows(
         f"SELECT {shown}, {sql} AS _id, {group}, count(DISTINCT {sql}) OVER (PARTITION BY {group}) AS _n "
-        f"FROM {relation or table} t JOIN (SELECT {keys}) k ON {match} "
-        f"QUALIFY dense_rank() OVER (PARTITION BY {group} ORDER BY {sql}) <= {limit} ORDER BY _id",
-        lists,
+        f"FROM {relation or table} t JOIN (VALUES {', '.join(map(_listed, listed))}) k({', '.join(keys)}) "
+        f"ON {_match(listed, '_by' if relation else columns)} "
+        f"QUALIFY dense_rank() OVER (PARTITION BY {group} ORDER BY {sql}) <= {limit} ORDER BY _id"
     )
     found: dict[_Values, tuple[list[Row], int]] = {}
     for row in rows:
-        values = tuple(row.pop(f"_k{i}") for i in range(1, len(lists) + 1))
+        values = tuple(row.pop(key) for key in keys)
         total = int(row.pop("_n"))
         found.setdefault(values, ([], total))[0].append(row)
     return found
 
 
+def _listed(values: Iterable[str]) -> str:
+    return f"({', '.join(map(literal, values))})"
+
+
+def _match(listed: Sequence[_Values], columns: str) -> str:
+    """SQL that is true where a row of `t` has the values of a row of `k` in these columns."""
+    if columns.endswith("_ids_json"):
+        return f"contains(t.{columns}, k._k0)"
+    names = columns.split(", ")
+    match = " AND ".join(f"t.{name}::VARCHAR = k._k{i}" for i, name in enumerate(names))
+    if len(names) > 1 or columns == "_by" or len(listed) > _FEW:
+        return match
+    return f"{match} AND t.{columns} IN {_listed(value for (value,) in listed)}"
+
+
 def _related(warehouse: Warehouse, relation: tuple[str, str], key: str, ids: Sequence[str]) -> str:
     """SQL of the rows that votes and preferences with these ids are joined to."""
     asked, shown = relation
-    wanted = f"{key} IN ({', '.join(map(literal, ids))})"
+    wanted = f"{key} IN {_listed(ids)}"
     pairs = warehouse.rows(f"SELECT DISTINCT pair_id FROM {asked} WHERE {wanted} AND pair_id IS NOT NULL")
     return _READ_VOTES.format(
         shown=shown,

@@ -18,14 +18,15 @@ from warehouse.errors import NewerSchemaError
 _FOLDER = Path(__file__).parent / "migrations"
 # DuckLake 1.5.5 asks the catalog several times a column, in every query, for statistics of a table that never had a
 # row: 100 ms. These rows say what is true of an empty table; the first insert goes on from them.
-_EMPTY = "NOT IN (SELECT table_id FROM __ducklake_metadata_lake.ducklake_table_stats)"
+_META = "__ducklake_metadata_lake"
+_EMPTY = f"end_snapshot IS NULL AND table_id NOT IN (SELECT table_id FROM {_META}.ducklake_table_stats)"
 _EMPTY_COLUMNS = f"""
-INSERT INTO __ducklake_metadata_lake.ducklake_table_column_stats (table_id, column_id, contains_null, contains_nan)
+INSERT INTO {_META}.ducklake_table_column_stats (table_id, column_id, contains_null, contains_nan)
 SELECT table_id, column_id, false, CASE WHEN column_type IN ('float32', 'float64') THEN false END
-FROM __ducklake_metadata_lake.ducklake_column WHERE end_snapshot IS NULL AND table_id {_EMPTY}"""
+FROM {_META}.ducklake_column WHERE {_EMPTY}"""
 _EMPTY_TABLES = f"""
-INSERT INTO __ducklake_metadata_lake.ducklake_table_stats (table_id, record_count, next_row_id, file_size_bytes)
-SELECT table_id, 0, 0, 0 FROM __ducklake_metadata_lake.ducklake_table WHERE end_snapshot IS NULL AND table_id {_EMPTY}"""
+INSERT INTO {_META}.ducklake_table_stats (table_id, record_count, next_row_id, file_size_bytes)
+SELECT table_id, 0, 0, 0 FROM {_META}.ducklake_table WHERE {_EMPTY}"""
 
 
 @dataclass(frozen=True)

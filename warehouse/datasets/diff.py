@@ -23,16 +23,16 @@ _OF_PREFERENCE = ("p_tie", "n_votes", "n_a", "n_b", "n_tie", "n_both_bad", "spli
 FIELDS = _OF_SAMPLE + _OF_PREFERENCE
 # Only what the versions store is compared; what the rows are about is looked up for those that are shown.
 _DIFFERING = """
-WITH a AS (SELECT sample_key, content_sha256 FROM samples WHERE name = $a AND version = $i),
-b AS (SELECT sample_key, content_sha256 FROM samples WHERE name = $b AND version = $j)
+WITH a AS (SELECT sample_key, content_sha256 FROM samples WHERE {a}),
+b AS (SELECT sample_key, content_sha256 FROM samples WHERE {b})
 SELECT coalesce(a.sample_key, b.sample_key) AS sample_key,
     CASE WHEN a.sample_key IS NULL THEN 'added' WHEN b.sample_key IS NULL THEN 'removed' ELSE 'changed' END AS how
 FROM a FULL JOIN b USING (sample_key) WHERE a.content_sha256 IS DISTINCT FROM b.content_sha256
 """
 _STORED = f"""
-SELECT s.sample_key, s.version = $i AND s.name = $a AS old, s.preference_id, {", ".join("s." + f for f in _OF_SAMPLE)}
+SELECT sample_key, {{a}} AS old, preference_id, {", ".join(_OF_SAMPLE)}
 FROM samples s SEMI JOIN (SELECT sample_key FROM differing WHERE how = 'changed') d USING (sample_key)
-WHERE (s.name = $a AND s.version = $i) OR (s.name = $b AND s.version = $j)
+WHERE ({{a}}) OR ({{b}})
 """
 _MERGED = f"""
 SELECT s.*, {", ".join("f." + f for f in _OF_PREFERENCE)} FROM stored s LEFT JOIN (
@@ -41,38 +41,44 @@ SELECT s.*, {", ".join("f." + f for f in _OF_PREFERENCE)} FROM stored s LEFT JOI
 _SHOWN = "sample_key, split, pair_id, dimension, task, p_a, preference_id"
 
 
+def _of(version: Row) -> str:
+    """SQL that is true for the samples of a version. Texts in these queries are literals: where a value is bound from
+    Python, DuckDB imports pandas to look at it, a quarter of a second."""
+    return f"name = {literal(version['name'])} AND version = {int(version['version'])}"
+
+
 class _Compared:
     """Two versions side by side: tables `differing` (sample_key, how) and, where samples changed, `merged`."""
 
     def __init__(self, scratch: Scratch, a: Row, b: Row) -> None:
         self._scratch = scratch
-        self._both = {"a": a["name"], "i": a["version"], "b": b["name"], "j": b["version"]}
-        scratch.table("differing", _DIFFERING, self._both)
+        self._both = {"a": _of(a), "b": _of(b)}
+        scratch.table("differing", _DIFFERING.format(**self._both))
         found = dict(scratch.run("SELECT how, count(*) FROM differing GROUP BY how"))
-        of_b = [b["name"], b["version"]]
-        size = scratch.run("SELECT count(*) FROM samples WHERE name = ? AND version = ?", of_b)
+        size = scratch.run(f"SELECT count(*) FROM samples WHERE {_of(b)}")
         self.counts = {how: int(found.get(how, 0)) for how in ("added", "removed", "changed")}
         self.counts["unchanged"] = int(size[0][0]) - self.counts["added"] - self.counts["changed"]
 
     def keys(self, how: str, limit: int) -> list[str]:
         """The first samples that differ in this way."""
-        sql = "SELECT sample_key FROM differing WHERE how = ? ORDER BY sample_key LIMIT ?"
-        return [key for (key,) in self._scratch.run(sql, [how, limit])]
+        sql = f"SELECT sample_key FROM differing WHERE how = '{how}' ORDER BY sample_key LIMIT {limit}"
+        return [key for (key,) in self._scratch.run(sql)]
 
     def fields(self, keys: list[str]) -> tuple[dict[str, int], dict[str, dict[str, list[str | None]]]]:
         """Changed samples by field, of all; and of these keys each changed field's [old, new]."""
         if not self.counts["changed"]:
             return {}, {}
-        self._scratch.table("stored", _STORED, self._both)
+        self._scratch.table("stored", _STORED.format(**self._both))
         self._scratch.table("merged", _MERGED)
         pairs = ", ".join(f"[o.{name}::VARCHAR, n.{name}::VARCHAR]" for name in FIELDS)
         sides = "merged o JOIN merged n ON o.sample_key = n.sample_key AND o.old AND NOT n.old"
         differs = ", ".join(f"count(*) FILTER (o.{name} IS DISTINCT FROM n.{name})" for name in FIELDS)
         total = dict(zip(FIELDS, self._scratch.run(f"SELECT {differs} FROM {sides}")[0], strict=True))
-        sql = f"SELECT o.sample_key, {pairs} FROM {sides} WHERE o.sample_key IN (SELECT unnest(?::VARCHAR[]))"
+        listed = ", ".join(map(literal, keys)) or "NULL"
+        sql = f"SELECT o.sample_key, {pairs} FROM {sides} WHERE o.sample_key IN ({listed})"
         rows = {
             str(key): {name: pair for name, pair in zip(FIELDS, values, strict=True) if pair[0] != pair[1]}
-            for key, *values in self._scratch.run(sql, [keys])
+            for key, *values in self._scratch.run(sql)
         }
         return {name: int(n) for name, n in total.items() if n}, rows
 
@@ -89,8 +95,7 @@ def _samples(warehouse: Warehouse, version: Row, keys: list[str]) -> list[Row]:
         return []
     listed = ", ".join(map(literal, keys))
     return warehouse.rows(
-        f"SELECT {_SHOWN} FROM samples WHERE name = ? AND version = ? AND sample_key IN ({listed}) ORDER BY sample_key",
-        [version["name"], version["version"]],
+        f"SELECT {_SHOWN} FROM samples WHERE {_of(version)} AND sample_key IN ({listed}) ORDER BY sample_key"
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from warehouse.catalog import Warehouse
 from warehouse.datasets.recipe import SPLITS
 from warehouse.errors import ConflictError, InvalidInputError, NotFoundError
-from warehouse.hashing import content_id
+from warehouse.hashing import content_id, literal
 from warehouse.records import Row
 
 _TAG = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}")
@@ -33,14 +33,12 @@ def parse_reference(reference: str) -> tuple[str, int | str | None]:
 def find_version(warehouse: Warehouse, reference: str) -> Row:
     """The dataset_versions row of a reference; raises NotFoundError that says what there is."""
     name, wanted = parse_reference(reference)
-    number: int | str | None = wanted
+    number = "version" if wanted is None else str(wanted)
     if isinstance(wanted, str):
-        tagged = warehouse.rows("SELECT version FROM tags WHERE name = ? AND tag = ?", [name, wanted])
-        number = tagged[0]["version"] if tagged else -1
+        number = f"(SELECT version FROM tags WHERE name = {literal(name)} AND tag = {literal(wanted)})"
     rows = warehouse.rows(
-        "SELECT * FROM dataset_versions WHERE name = ? AND version = coalesce(?, version)"
-        " ORDER BY version DESC LIMIT 1",
-        [name, number],
+        f"SELECT * FROM dataset_versions WHERE name = {literal(name)} AND version = {number}"
+        " ORDER BY version DESC LIMIT 1"
     )
     if not rows:
         raise NotFoundError(

@@ -156,7 +156,7 @@ class Ballots:
         return [name for (name,) in self._scratch.run("SELECT name FROM raters")]
 
     def cast(self) -> None:
-        """View `cast_votes`: ballots with their vote's id; table `held`: those that the warehouse has, as it has them."""
+        """View `cast_votes`: ballots with their vote's id. Table `held`: those in the warehouse, as it has them."""
         vote = content_id_sql("vote", self._source, IdColumn("pair_id"), Column("dimension"), IdColumn("annotator_id"))
         # A view, because ten million ids of 32 letters would push everything else out of memory.
         self._scratch.view(
