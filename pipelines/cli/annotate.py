@@ -56,8 +56,16 @@ _COMMANDS = {
 }
 for _name, (_stage, _about) in _COMMANDS.items():
     app.command(_name)(stage_command(_stage, _about))
-for _command in (people.report, people.plan, people.payroll, people.extra, people.resume, people.vote, people.qualify,
-                 people.questions):
+for _command in (
+    people.report,
+    people.plan,
+    people.payroll,
+    people.extra,
+    people.resume,
+    people.vote,
+    people.qualify,
+    people.questions,
+):
     app.command(_command.__name__)(_command)
 
 
@@ -101,9 +109,7 @@ def up(
 
 
 @app.command()
-def down(
-    warehouse: WarehouseUrl = DEFAULT_WAREHOUSE, json: Json = False, fail_if_unchanged: Unchanged = False
-) -> None:
+def down(warehouse: WarehouseUrl = DEFAULT_WAREHOUSE, json: Json = False, fail_if_unchanged: Unchanged = False) -> None:
     """Stop both servers; nothing is lost. Example: rewarddance annotate down"""
     from annotation.label_studio.up import down as stop
     from pipelines.cli.output import emit

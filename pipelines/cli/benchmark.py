@@ -9,16 +9,18 @@ import typer
 
 from pipelines.cli.options import DEFAULT_WAREHOUSE, Json, WarehouseUrl
 
-_NAME = ("hpdv2, hpdv3, imagereward, pickapic, genai_bench_image, genai_bench_video, videogen_rewardbench, or a YAML "
-         "file.")
+_NAME = (
+    "hpdv2, hpdv3, imagereward, pickapic, genai_bench_image, genai_bench_video, videogen_rewardbench, or a YAML file."
+)
 
 
 def benchmark(
     name: Annotated[str, typer.Argument(help=_NAME)],
     path: Annotated[Path, typer.Argument(help="The benchmark's file, or the folder of its files.")],
     model: Annotated[str, typer.Option(help="Model id of the warehouse, or a folder.")],
-    instructions: Annotated[Path | None, typer.Option(help="Words of the questions (default: those for real models).")]
-    = None,
+    instructions: Annotated[
+        Path | None, typer.Option(help="Words of the questions (default: those for real models).")
+    ] = None,
     limit: Annotated[int, typer.Option(min=0, help="Most pairs asked; 0 = all.")] = 0,
     out: Annotated[Path, typer.Option(help="Folder of the page.")] = Path("runs/benchmarks"),
     warehouse: WarehouseUrl = DEFAULT_WAREHOUSE,

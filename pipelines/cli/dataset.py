@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -109,34 +109,41 @@ def instructions(
 @app.command("list")
 def list_(warehouse: WarehouseUrl = DEFAULT_WAREHOUSE, json: Json = False) -> None:
     """List dataset versions. Example: rewarddance dataset list"""
-    from pipelines.cli.output import emit
     from warehouse import open_warehouse
     from warehouse.datasets.versions import list_versions
 
     with open_warehouse(warehouse) as opened:
-        emit(list_versions(opened), json)
+        _versions(list_versions(opened), json)
+
+
+def _versions(rows: list[dict[str, Any]], as_json: bool) -> None:
+    from pipelines.cli.output import emit
+    from pipelines.cli.tables import print_versions
+
+    if as_json:
+        emit(rows, True)
+    else:
+        print_versions(rows)
 
 
 @app.command()
 def show(reference: Reference, warehouse: WarehouseUrl = DEFAULT_WAREHOUSE, json: Json = False) -> None:
     """Show a version NAME@V, or the latest of NAME, with splits and shards. Example: rewarddance dataset show first"""
-    from pipelines.cli.output import emit
     from warehouse import open_warehouse
     from warehouse.datasets.versions import show_version
 
     with open_warehouse(warehouse) as opened:
-        emit(show_version(opened, reference), json)
+        dataset_questions.answer(show_version(opened, reference), json)
 
 
 @app.command()
 def log(name: str, warehouse: WarehouseUrl = DEFAULT_WAREHOUSE, json: Json = False) -> None:
     """Versions of a dataset, newest first, and what changed in each. Example: rewarddance dataset log first"""
-    from pipelines.cli.output import emit
     from warehouse import open_warehouse
     from warehouse.datasets.diff import log as log_of
 
     with open_warehouse(warehouse) as opened:
-        emit(log_of(opened, name), json)
+        _versions(log_of(opened, name), json)
 
 
 @app.command()

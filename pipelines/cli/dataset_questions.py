@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -33,13 +33,19 @@ def diff(
     if json:
         emit(found, True)
         return
-    from pipelines.cli.tables import print_table
+    from pipelines.cli.tables import print_answer
 
-    rows = {name: found.pop(name) for name in ("added", "removed", "changed")}
-    emit(found, False)
-    for name, part in rows.items():
-        columns = ("sample_key", "split", "dimension", "p_a", "n_votes", "prompt", "fields")
-        print_table([{key: row[key] for key in columns if key in row} for row in part], name)
+    for name in ("added", "removed", "changed"):
+        columns = ("sample_key", "split", "dimension", "p_a", "n_votes", "prompt")
+        found[name] = [{key: row[key] for key in columns} | _changes(row.get("fields")) for row in found[name]]
+    print_answer(found)
+
+
+def _changes(fields: dict[str, list[str | None]] | None) -> dict[str, dict[str, str]]:
+    """What changed of a sample, in the words of the terminal."""
+    if fields is None:
+        return {}
+    return {"fields": {name: " -> ".join((value or "nothing")[:8] for value in pair) for name, pair in fields.items()}}
 
 
 def browse(
@@ -62,8 +68,9 @@ def browse(
 
 def lineage(
     id: Annotated[str, typer.Argument(help="Any id, a shard's uri, or NAME@V.")],
-    direction: Annotated[str, typer.Option(help="sources (where it came from), uses (what was made of it), both.")]
-    = "both",
+    direction: Annotated[
+        str, typer.Option(help="sources (where it came from), uses (what was made of it), both.")
+    ] = "both",
     limit: Annotated[int, typer.Option(min=1, help="Records to follow for each link.")] = 5,
     warehouse: WarehouseUrl = DEFAULT_WAREHOUSE,
     json: Json = False,
@@ -99,18 +106,18 @@ def leakage(
     json: Json = False,
 ) -> None:
     """What splits share: prompts, near prompts, media. Example: rewarddance dataset leakage first@3 --look-alikes"""
-    from pipelines.cli.output import emit
     from warehouse import open_warehouse
     from warehouse.datasets.leakage import leakage as leakage_of
 
     with open_warehouse(warehouse) as opened:
-        emit(leakage_of(opened, reference, look_alikes, limit), json)
+        answer(leakage_of(opened, reference, look_alikes, limit), json)
 
 
 def agreement(
     reference: Reference,
-    by: Annotated[str, typer.Option(help="Also split by source, guideline_version, label_config_id, annotator_kind or "
-                                    "split.")] = "",
+    by: Annotated[
+        str, typer.Option(help="Also split by source, guideline_version, label_config_id, annotator_kind or split.")
+    ] = "",
     warehouse: WarehouseUrl = DEFAULT_WAREHOUSE,
     json: Json = False,
 ) -> None:
@@ -129,6 +136,17 @@ def winrates(reference: Reference, warehouse: WarehouseUrl = DEFAULT_WAREHOUSE, 
 
     with open_warehouse(warehouse) as opened:
         _rows(win_rates(opened, reference), json)
+
+
+def answer(document: dict[str, Any], as_json: bool) -> None:
+    """One document: as JSON, or facts and tables."""
+    from pipelines.cli.output import emit
+    from pipelines.cli.tables import print_answer
+
+    if as_json:
+        emit(document, True)
+    else:
+        print_answer(document)
 
 
 def _rows(rows: list[dict[str, object]], as_json: bool) -> None:

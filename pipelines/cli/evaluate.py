@@ -36,9 +36,16 @@ def evaluate(
         version = find_version(opened, dataset)
         name = f"{Path(model).name}-{version['name']}-v{version['version']}{'-paired' if against else ''}.html"
         config = EvaluateConfig(
-            model_id=model, dataset=version["name"], version=version["version"], splits=tuple(split or ("test", "ood")),
-            tasks=tuple(task or ()), dimensions=tuple(dimension or ()), against=against, limit=limit,
-            page=(out or opened.root / "evaluations") / name)
+            model_id=model,
+            dataset=version["name"],
+            version=version["version"],
+            splits=tuple(split or ("test", "ood")),
+            tasks=tuple(task or ()),
+            dimensions=tuple(dimension or ()),
+            against=against,
+            limit=limit,
+            page=(out or opened.root / "evaluations") / name,
+        )
         receipt = run(config, opened)
     if json:
         outputs = {**receipt.outputs, "page": str(config.page)}
@@ -55,12 +62,26 @@ def _summary(found: Mapping[str, Any]) -> None:
     from pipelines.cli.tables import print_table
 
     parts: Mapping[str, Mapping[str, Any]] = found["parts"]
-    print_table([{"part": name, "accuracy %": _percent(each["value"]), "low": _percent(each["ci_low"]),
-                  "high": _percent(each["ci_high"]), "pairs": each["n"]} for name, each in parts.items() if each["n"]])
+    print_table(
+        [
+            {
+                "part": name,
+                "accuracy %": _percent(each["value"]),
+                "low": _percent(each["ci_low"]),
+                "high": _percent(each["ci_high"]),
+                "pairs": each["n"],
+            }
+            for name, each in parts.items()
+            if each["n"]
+        ]
+    )
     for name in ("flip_rate", "ece", "spread", "levels", "annotator_ceiling", "tie_threshold"):
         value = found[name]
-        print(f"{name.replace('_', ' '):<20} {value:.3f}" if isinstance(value, float) else
-              f"{name.replace('_', ' '):<20} {'-' if value is None else value}")
+        print(
+            f"{name.replace('_', ' '):<20} {value:.3f}"
+            if isinstance(value, float)
+            else f"{name.replace('_', ' '):<20} {'-' if value is None else value}"
+        )
 
 
 def _percent(value: float | None) -> str:

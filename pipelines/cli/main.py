@@ -13,8 +13,13 @@ import typer
 
 from pipelines.cli import annotate, dataset, generate, loop, prompts, reproduce, reward_model, try_
 
-app = typer.Typer(help="Human preference data, generative reward models and generator alignment as one versioned loop.",
-                  no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = typer.Typer(
+    help="Human preference data, generative reward models and generator alignment as one versioned loop.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
 app.command()(loop.demo)
 app.command()(loop.run)
 app.command("try")(try_.try_)

@@ -75,6 +75,15 @@ def print_keys(stage: str, as_json: bool) -> None:
     from pipelines.job import config_class
 
     fields = config_class(stage).model_fields
-    emit([{"key": name, "type": str(field.annotation).replace("typing.", "").replace("<class '", "").rstrip("'>"),
-           "default": None if field.is_required() else field.get_default(call_default_factory=True),
-           "required": field.is_required()} for name, field in fields.items()], as_json)
+    emit(
+        [
+            {
+                "key": name,
+                "type": str(field.annotation).replace("typing.", "").replace("<class '", "").rstrip("'>"),
+                "default": None if field.is_required() else field.get_default(call_default_factory=True),
+                "required": field.is_required(),
+            }
+            for name, field in fields.items()
+        ],
+        as_json,
+    )

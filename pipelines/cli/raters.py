@@ -178,8 +178,11 @@ def qualify(
 
     with open_warehouse(warehouse) as opened:
         found = find_campaign(opened, campaign)
-        serve(lambda finished: Qualify(opened, found, rater, finished), port,
-              lambda address: announce(address, no_open, "answer here", "it ends by itself; Ctrl-C keeps the answers"))
+        serve(
+            lambda finished: Qualify(opened, found, rater, finished),
+            port,
+            lambda address: announce(address, no_open, "answer here", "it ends by itself; Ctrl-C keeps the answers"),
+        )
         emit({"campaign_id": found["campaign_id"], **Qualify(opened, found, rater, lambda: None).results()}, json)
 
 
@@ -210,8 +213,11 @@ def _in_words(found: dict[str, Any]) -> dict[str, str]:
     rows = {name: found[name] for name in ("votes", "hours", "cost", "end")}
     words = {name: f"{row['expected']}  ({row['low']} to {row['high']})" for name, row in rows.items()}
     known = [name for name, there in found["from_history"].items() if there]
-    return words | {"seconds a vote": str(found["seconds_per_vote"]), "disagreement": f"{found['disagreement']:.0%}",
-                    "from history": ", ".join(known) or "nothing yet"}
+    return words | {
+        "seconds a vote": str(found["seconds_per_vote"]),
+        "disagreement": f"{found['disagreement']:.0%}",
+        "from history": ", ".join(known) or "nothing yet",
+    }
 
 
 def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
@@ -237,11 +243,32 @@ def _print_report(found: dict[str, Any]) -> None:
         interval = f" ({part['ci'][0]:.3f} to {part['ci'][1]:.3f})" if part["ci"] else ""
         basis = f"{part['votes']} votes on {part['pairs']} pairs"
         console.print(f"{dimension}: {value}{interval}, {basis}", highlight=False)
-    table = Table("rater", "votes", "days", "gold", "agrees", "steady", "left", "seconds", "flags", "standing",
-                  title=found["campaign"])
+    table = Table(
+        "rater",
+        "votes",
+        "days",
+        "gold",
+        "agrees",
+        "steady",
+        "left",
+        "seconds",
+        "flags",
+        "standing",
+        title=found["campaign"],
+    )
     for row in found["raters"]:
         seconds = "" if row["median_seconds"] is None else str(row["median_seconds"])
         gold, steady = _share(row["gold_accuracy"], row["gold_votes"]), _share(row["self_consistency"], row["repeats"])
-        table.add_row(row["rater"], str(row["votes"]), str(row["days"]), gold, _share(row["agreement"]), steady,
-                      _share(row["left_share"]), seconds, ", ".join(row["flags"]), row["standing"])
+        table.add_row(
+            row["rater"],
+            str(row["votes"]),
+            str(row["days"]),
+            gold,
+            _share(row["agreement"]),
+            steady,
+            _share(row["left_share"]),
+            seconds,
+            ", ".join(row["flags"]),
+            row["standing"],
+        )
     console.print(table)

@@ -29,14 +29,19 @@ app.command("negatives")(
 )
 
 for _name, (_stage, _about) in {
-    "features": ("rm.candidate_features:FeatureConfig",
-                 "What a model makes of each candidate, kept. Example: rewarddance rm features --set model_id=MODEL"),
-    "ensemble": ("rm.ensemble:EnsembleConfig",
-                 "Heads on features, in doubt where votes do not settle a pair. Example: rewarddance rm ensemble "
-                 "--set feature_id=ID --set consensus_id=ID"),
-    "pair-rewards": ("rm.pair_rewards:PairRewardConfig",
-                     "P(yes) of the couples of each prompt, for pairing. Example: rewarddance rm pair-rewards "
-                     "--set reward_model=ID"),
+    "features": (
+        "rm.candidate_features:FeatureConfig",
+        "What a model makes of each candidate, kept. Example: rewarddance rm features --set model_id=MODEL",
+    ),
+    "ensemble": (
+        "rm.ensemble:EnsembleConfig",
+        "Heads on features, in doubt where votes do not settle a pair. Example: rewarddance rm ensemble "
+        "--set feature_id=ID --set consensus_id=ID",
+    ),
+    "pair-rewards": (
+        "rm.pair_rewards:PairRewardConfig",
+        "P(yes) of the couples of each prompt, for pairing. Example: rewarddance rm pair-rewards --set reward_model=ID",
+    ),
 }.items():
     app.command(_name)(stage_command(_stage, _about))
 

@@ -37,8 +37,10 @@ def serve(
 
     token = os.environ.get(token_variable, "")
     if not token and not no_token and host not in ("127.0.0.1", "::1", "localhost"):
-        raise ConfigError(f"{host} may be reached by others, and no token is set",
-                          hint=f"set {token_variable}, or --no-token in a network that you trust")
+        raise ConfigError(
+            f"{host} may be reached by others, and no token is set",
+            hint=f"set {token_variable}, or --no-token in a network that you trust",
+        )
     try:
         settings = ServerSettings.model_validate({"rank_key": references, "urls": urls, **parse_settings(set)})
     except ValidationError as error:

@@ -10,7 +10,20 @@ from rich.console import Console
 from rich.table import Table
 from rich.tree import Tree
 
-_SHOWN = ("name", "text", "split", "dimension", "label", "p_a", "n_votes", "value", "pseudonym", "verdict", "rank")
+_SHOWN = (
+    "name",
+    "text",
+    "method",
+    "split",
+    "dimension",
+    "label",
+    "p_a",
+    "n_votes",
+    "value",
+    "pseudonym",
+    "verdict",
+    "rank",
+)
 _PIPE_WIDTH = 240
 
 
@@ -20,6 +33,10 @@ def _console() -> Console:
 
 
 def _cell(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_cell(part)}" for name, part in value.items()) or "-"
+    if isinstance(value, list):
+        return ", ".join(map(_cell, value)) or "-"
     if value is None:
         return "-"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
@@ -37,6 +54,36 @@ def print_table(rows: Sequence[Mapping[str, Any]], title: str = "") -> None:
     for row in rows:
         table.add_row(*(_cell(value) for value in row.values()))
     console.print(table)
+
+
+def print_answer(document: Mapping[str, Any]) -> None:
+    """One fact a line, then the lists of rows, each as a table."""
+    tables = {name: value for name, value in document.items() if isinstance(value, list) and value and
+              all(isinstance(row, Mapping) for row in value)}  # fmt: skip
+    for name, value in document.items():
+        if name not in tables:
+            print(f"{name:<20} {_cell(value)}")
+    for name, rows in tables.items():
+        print()
+        print_table(rows, name)
+
+
+def print_versions(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Dataset versions, one a line, and what changed in each where that was asked for."""
+    shown = [
+        {
+            "version": f"{row['name']}@{row['version']}",
+            "hash": row["hash"][:12],
+            "state": row["state"],
+            "made": row["created_at"][:16].replace("T", " "),
+            "tags": row["tags"],
+            "rows": row["rows"],
+            "splits": row["splits"],
+            **{name: row[name] for name in ("changes", "recipe") if name in row},
+        }
+        for row in rows
+    ]
+    print_table(shown)
 
 
 def _label(node: Any) -> str:

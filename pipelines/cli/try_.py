@@ -55,8 +55,9 @@ def try_(
         _print(found)
 
 
-def announce(address: str, no_open: bool, what: str = "vote here",
-             how: str = "end with E on the page, or Ctrl-C here") -> None:
+def announce(
+    address: str, no_open: bool, what: str = "vote here", how: str = "end with E on the page, or Ctrl-C here"
+) -> None:
     """Say where the page is, on stderr, and open a browser there."""
     typer.echo(f"{what}:  {address}\n{how}", err=True)
     if not no_open:
@@ -88,7 +89,10 @@ def prepare(
     )
     pairing.run(pairs, warehouse)
     asked = open_tasks.OpenTaskConfig(
-        name=f"try {folder.resolve().name}", task=task, dimensions=(dimension,), votes_per_pair=1,
+        name=f"try {folder.resolve().name}",
+        task=task,
+        dimensions=(dimension,),
+        votes_per_pair=1,
         candidate_source=source,
     )
     return str(open_tasks.run(asked, warehouse).outputs["campaign_id"])
@@ -114,7 +118,8 @@ def _print(found: dict[str, Any]) -> None:
     table = Printed("generator", "win rate", "95 %", "won", "even", "votes", title=f"{found['votes']} votes")
     for rate in found["win_rates"]:
         interval = f"{rate['low']:.0%} to {rate['high']:.0%}"
-        table.add_row(rate["generator"], f"{rate['rate']:.0%}", interval, *map(str, (rate["wins"], rate["ties"],
-                                                                                     rate["votes"])))
+        table.add_row(
+            rate["generator"], f"{rate['rate']:.0%}", interval, *map(str, (rate["wins"], rate["ties"], rate["votes"]))
+        )
     Console().print(table)
     typer.echo(f"votes    {found['votes_file']}\npictures {found['page']}")
