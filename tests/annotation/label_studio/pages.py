@@ -16,8 +16,10 @@ SIZES = ((1440, 900), (1280, 720))
 BELOW = """() => Math.max(...[...document.querySelectorAll('.rd-prompt, .rd-card, .rd-question, .rd-last')]
     .map(part => part.getBoundingClientRect().bottom)) - document.querySelector(
         "[data-testid^='bottombar-s'], [data-testid^='bottombar-u']").getBoundingClientRect().top"""
+# Clips are drawn on a canvas; their elements lie elsewhere in the page.
 _LOADED = """() => [...document.querySelectorAll('.rd-card img')].every(picture => picture.complete)
-    && [...document.querySelectorAll('.rd-card video')].every(clip => clip.readyState >= 2)"""
+    && Boolean(document.querySelector('.rd-videos')) === Boolean(document.querySelector('video'))
+    && [...document.querySelectorAll('video')].every(clip => clip.readyState >= 2)"""
 SUBMIT = "button[aria-label*='ubmit'], button:has-text('Submit'), button:has-text('Update')"
 PREVIOUS = "[data-testid='prev-task']"
 # A rater is shown a pair once, and prompts of a campaign differ: another prompt is another task.
