@@ -20,16 +20,16 @@ from warehouse.stage import Receipt, Recorder, StageConfig, run_stage
 _PAIRS = "SELECT pair_id, task FROM pairs WHERE pair_id IN (SELECT unnest(?::VARCHAR[]))"
 _NEEDED = ("pair_id", "label", "explanation")
 _DRAFTED = ("pair_id", "dimension", "label", "explanation", "prompt", "media_a", "media_b")
-# Pairs on which all voters agree, those of most voters first, then pairs that nobody voted on.
+# Pairs on which voters do not disagree, those of most voters first.
 _DRAFT = """
-SELECT r.pair_id, coalesce(any_value(v.label), '') AS label, any_value(p.text) AS prompt,
-    any_value(a.media_id) AS media_a, any_value(b.media_id) AS media_b
+SELECT r.pair_id, CASE WHEN count(DISTINCT v.annotator_id) > 1 THEN any_value(v.label) ELSE '' END AS label,
+    any_value(p.text) AS prompt, any_value(a.media_id) AS media_a, any_value(b.media_id) AS media_b
 FROM pairs r JOIN prompts p USING (prompt_id)
 JOIN candidates a ON a.candidate_id = r.candidate_a JOIN candidates b ON b.candidate_id = r.candidate_b
 LEFT JOIN votes v ON v.pair_id = r.pair_id AND v.dimension = $dimension AND NOT coalesce(v.deleted, false)
 WHERE r.task = $task AND a.media_id IS NOT NULL AND b.media_id IS NOT NULL
     AND r.pair_id NOT IN (SELECT pair_id FROM gold_items WHERE dimension = $dimension)
-GROUP BY r.pair_id HAVING count(DISTINCT v.label) < 2 AND count(DISTINCT v.annotator_id) <> 1
+GROUP BY r.pair_id HAVING count(DISTINCT v.label) < 2
 ORDER BY count(DISTINCT v.annotator_id) DESC, r.pair_id LIMIT $wanted
 """
 

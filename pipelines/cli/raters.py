@@ -234,8 +234,9 @@ def _share(value: float | None, n: int | None = None) -> str:
 
 
 def _print_report(found: dict[str, Any]) -> None:
+    from rich.box import SIMPLE
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     console = Console()
     for dimension, part in found["agreement"].items():
@@ -243,19 +244,9 @@ def _print_report(found: dict[str, Any]) -> None:
         interval = f" ({part['ci'][0]:.3f} to {part['ci'][1]:.3f})" if part["ci"] else ""
         basis = f"{part['votes']} votes on {part['pairs']} pairs"
         console.print(f"{dimension}: {value}{interval}, {basis}", highlight=False)
-    table = Table(
-        "rater",
-        "votes",
-        "days",
-        "gold",
-        "agrees",
-        "steady",
-        "left",
-        "seconds",
-        "flags",
-        "standing",
-        title=found["campaign"],
-    )
+    # Names stay whole where the window is narrow: they lead to a person.
+    names = ("votes", "days", "gold", "agrees", "steady", "left", "seconds", "flags", "standing")
+    table = Table(Column("rater", no_wrap=True), *names, title=found["campaign"], box=SIMPLE, padding=(0, 1, 0, 0))
     for row in found["raters"]:
         seconds = "" if row["median_seconds"] is None else str(row["median_seconds"])
         gold, steady = _share(row["gold_accuracy"], row["gold_votes"]), _share(row["self_consistency"], row["repeats"])

@@ -119,20 +119,20 @@ def test_a_draft_of_questions_is_completed_and_added(warehouse: Warehouse, tmp_p
         {"vote_id": f"{pair} {who}", "pair_id": pair, "annotator_id": who, "dimension": "overall", "label": label}
         for (pair, who), label in said.items()])
     table = tmp_path / "known.csv"
-    assert draft(warehouse, table, "t2i", "overall", 9) == 2
+    assert draft(warehouse, table, "t2i", "overall", 9) == 3
     with table.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [(row["pair_id"], row["label"]) for row in rows] == [(agreed, "b"), (fresh, "")]
+    assert [(row["pair_id"], row["label"]) for row in rows] == [(agreed, "b"), (alone, ""), (fresh, "")]
     assert all(Path(row["media_a"]).is_file() and row["prompt"] for row in rows)
     unfinished = add_questions(QuestionConfig(file=table, reject_limit=1.0), warehouse)
-    assert unfinished.rejected == {"no_explanation": 1, "unknown_label": 1}
+    assert unfinished.rejected == {"no_explanation": 1, "unknown_label": 2}
     with pytest.raises(ConflictError, match="exists already"):
         draft(warehouse, table, "t2i", "overall", 9)
     with table.open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(row | {"label": "a", "explanation": "It is sharp."} for row in rows)
-    assert add_questions(QuestionConfig(file=table), warehouse).counts["questions"] == 2
+    assert add_questions(QuestionConfig(file=table), warehouse).counts["questions"] == 3
     with pytest.raises(NotFoundError, match="no pair of t2i"):
         draft(warehouse, tmp_path / "more.csv", "t2i", "overall", 9)
 
