@@ -1,10 +1,12 @@
-"""Which couples teach a linear reward model most together: sequential D-optimal design on cached features.
+"""Which couples teach a linear reward model most together: a sequential design on cached features.
 
 A head on features learns log-odds(a beats b) = w . (x_a - x_b). After some votes its posterior is near a normal with
-precision A = ridge I + sum p(1-p) g g' over the couples g asked (Laplace); a vote on g tells about
-1/2 log(1 + p(1-p) g' A^-1 g) about w. Couples are taken one by one, each as if those before it had been answered
-(Wynn 1970, with the rank-one update of Sherman and Morrison), so that a batch does not ask the same
-thing many times, and couples that only look alike to the model are passed over.
+precision A = ridge I + sum p(1-p) g g' over the couples g asked (Laplace). What counts is not w but what it says about
+couples: its mean variance over all that may be asked, each weighted by p(1-p), is tr(A^-1 M) with M the Fisher
+information of a mean couple. Couples are taken one by one, each the one that lowers this trace most as if those before
+it had been answered (V-optimality; Ash et al., Gone Fishing, NeurIPS 2021, without its backward steps), with the
+rank-one update of Sherman and Morrison. So a batch does not ask the same thing many times, nor about directions in
+which no couple of the pool differs much.
 """
 
 from __future__ import annotations
@@ -41,18 +43,21 @@ def by_design(
     `asked_lead` [M]; `ridge` is the precision of each weight's normal prior.
     """
     worth = _curve(lead)
-    precision = ridge * np.eye(gap.shape[1]) + (asked * _curve(asked_lead)[:, None]).T @ asked
-    covariance = np.linalg.inv(precision)
+    information = (gap * worth[:, None]).T @ gap / max(len(gap), 1)
+    covariance = np.linalg.inv(ridge * np.eye(gap.shape[1]) + (asked * _curve(asked_lead)[:, None]).T @ asked)
     variance = np.einsum("pd,de,pe->p", gap, covariance, gap)
+    told = np.einsum("pd,de,pe->p", gap, covariance @ information @ covariance, gap)
     open_ones, order = np.ones(len(gap), bool), list[int]()
     while len(order) < min(wanted, len(gap)):
-        best = int(np.argmax(np.where(open_ones, worth * variance, -1.0)))
+        best = int(np.argmax(np.where(open_ones, worth * told / (1.0 + worth * variance), -1.0)))
         order.append(best)
         open_ones[best] = False
-        along = covariance @ gap[best]
-        step = worth[best] / (1.0 + worth[best] * gap[best] @ along)
-        covariance = covariance - step * np.outer(along, along)
-        variance = variance - step * (gap @ along) ** 2
+        toward = covariance @ gap[best]
+        step = worth[best] / (1.0 + worth[best] * gap[best] @ toward)
+        along, across = gap @ toward, gap @ (covariance @ (information @ toward))
+        told = told - step * along * (2.0 * across - step * (toward @ information @ toward) * along)
+        variance = variance - step * along**2
+        covariance = covariance - step * np.outer(toward, toward)
     return order
 
 

@@ -109,7 +109,8 @@ class Gateway:
         if cookie is None:
             return PlainTextResponse("this link is not valid", 403)
         answer = RedirectResponse("/", 303)
-        answer.set_cookie(COOKIE, cookie, httponly=True, samesite="lax", max_age=90 * 86400)
+        secure = request.url.scheme == "https"
+        answer.set_cookie(COOKIE, cookie, httponly=True, samesite="lax", secure=secure, max_age=90 * 86400)
         return answer
 
     async def ring(self, request: Request) -> Response:

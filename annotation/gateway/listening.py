@@ -21,7 +21,7 @@ def bound(host: str, port: int) -> socket.socket:
         listening.listen(_BACKLOG)
     except OSError as error:
         listening.close()
-        raise ConfigError(f"{host}:{port} cannot be used: {error}", hint="--port 0 takes a free one") from error
+        raise ConfigError(f"{host}:{port} cannot be used: {error}", hint="port 0 takes a free one") from error
     return listening
 
 

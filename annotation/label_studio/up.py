@@ -21,6 +21,7 @@ from typing import Any
 import httpx
 from filelock import FileLock
 
+from annotation.gateway.listening import bound
 from annotation.gateway.shelf import Shelf
 from annotation.gateway.signing import own_secret
 from annotation.label_studio import environment, raters, state
@@ -149,6 +150,13 @@ def _gateway(warehouse: str, place: Path, server: Server, listen: str) -> None:
         raise ConfigError(f"--listen is HOST:PORT, got {listen!r}")
     last = server.gateway_url.rpartition(":")[2]
     for port in [int(asked)] if int(asked) else [*([int(last)] if last else []), free_port()]:
+        try:
+            # Whoever listens there already would answer in the gateway's place.
+            bound(host, port).close()
+        except ConfigError:
+            if port == int(asked):
+                raise
+            continue
         process = _launch(warehouse, place, host, port)
         server.gateway_url, server.gateway_pid = f"http://{host}:{port}", process.pid
         state.save(place, server)
