@@ -15,7 +15,6 @@ import json
 import logging
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -36,6 +35,7 @@ from annotation.gateway.shelf import Shelf
 from annotation.gateway.signing import MediaSigner, own_secret
 from annotation.gateway.stock import STOCK, Stock
 from annotation.label_studio import state
+from annotation.label_studio.webhooks import secret_of
 from warehouse import open_warehouse
 from warehouse.errors import ConfigError, RewardDanceError
 from warehouse.place import find_place
@@ -116,7 +116,7 @@ class Gateway:
     async def ring(self, request: Request) -> Response:
         """The webhook: it says nothing that is believed, it only wakes the sync."""
         given = request.headers.get("x-rewarddance-secret", "")
-        if not hmac.compare_digest(given.encode(), webhook_secret(self.folder).encode()):
+        if not hmac.compare_digest(given.encode(), secret_of(self.folder).encode()):
             return PlainTextResponse("wrong secret", 401)
         self.bell.ring()
         return PlainTextResponse("ok")
@@ -265,11 +265,6 @@ class Gateway:
     async def _send(self, session: Session, method: str, path: str, **more: Any) -> httpx.Response:
         proof = {"x-csrftoken": session.http.cookies.get("csrftoken") or "", "referer": str(session.http.base_url)}
         return await session.http.request(method, path, **more | {"headers": proof | more.get("headers", {})})
-
-
-def webhook_secret(folder: Path) -> str:
-    """What Label Studio must send with each webhook."""
-    return own_secret(folder / "webhook.key").hex()
 
 
 _PAUSED = "You are paused: the person who sent you the link can tell you more. Nothing of your work is lost."

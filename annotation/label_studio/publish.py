@@ -8,6 +8,7 @@ from annotation import campaign, items
 from annotation.campaign import CampaignConfig
 from annotation.exam import check_questions
 from annotation.items import ItemConfig
+from annotation.label_studio import state, webhooks
 from annotation.label_studio.backend import PLUGIN, LabelStudio
 from annotation.label_studio.items import ItemsInLabelStudio
 from annotation.label_studio.sync import one_at_a_time
@@ -47,4 +48,13 @@ def publish(warehouse: Warehouse, config: CampaignConfig | ItemConfig) -> Receip
         named = [row | {"label_config_id": row["backend_ref"].split(":")[2]} for row in rows]
         warehouse.merge("annotation_tasks", named)
         backend.restore()
+        _ring(warehouse, backend)
     return receipt
+
+
+def _ring(warehouse: Warehouse, backend: LabelStudio) -> None:
+    """Webhooks of the projects, where a gateway was started; `annotate up` says where they are refused."""
+    place = state.folder(warehouse.root)
+    server = state.load(place)
+    if server is not None and server.gateway_url:
+        webhooks.register(backend.client, place, server.gateway_url, backend.published())

@@ -23,16 +23,15 @@ from filelock import FileLock
 
 from annotation.gateway.listening import bound
 from annotation.gateway.shelf import Shelf
-from annotation.gateway.signing import own_secret
-from annotation.label_studio import environment, raters, state
+from annotation.label_studio import environment, raters, state, webhooks
 from annotation.label_studio.client import StudioClient
 from annotation.label_studio.server import alive, free_port, start, stop
 from annotation.label_studio.state import Server
-from warehouse.errors import BackendError, ConfigError, RewardDanceError
+from warehouse import open_warehouse
+from warehouse.errors import BackendError, ConfigError
 from warehouse.place import find_place
 
 _GATEWAY_S = 60.0
-_ACTIONS = ["ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_DELETED"]
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def up(warehouse: str, wishes: Wishes, agree: Callable[[str], bool], warn: Calla
         if made or moved or not alive(server.gateway_pid) or not _answers(server.gateway_url):
             _gateway(warehouse, place, server, wishes.listen)
             started = True
-        _webhook(place, server)
+        _webhooks(warehouse, place, server, warn)
     links = {rater.name: f"{wishes.public_url or server.gateway_url}/in/{rater.link}" for rater in server.raters}
     return status(warehouse) | {"changed": started or bool(made), "links": links}
 
@@ -175,23 +174,9 @@ def _launch(warehouse: str, place: Path, host: str, port: int) -> subprocess.Pop
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
 
 
-def _webhook(place: Path, server: Server) -> None:
-    """Ask Label Studio to ring our bell. A server that refuses the address is no error: the poll hears everything."""
+def _webhooks(warehouse: str, place: Path, server: Server, warn: Callable[[str], None]) -> None:
+    with open_warehouse(warehouse) as opened:
+        projects = webhooks.projects_of(opened)
     client = StudioClient(server.url, server.token)
-    wanted: dict[str, Any] = {
-        "url": f"{server.gateway_url}/webhook",
-        "send_payload": False,
-        "send_for_all_actions": False,
-        "headers": {"X-RewardDance-Secret": own_secret(place / "webhook.key").hex()},
-        "actions": _ACTIONS,
-    }
-    try:
-        there = [hook for hook in client.get("/api/webhooks/") if hook["url"].endswith("/webhook")]
-        if any(hook["url"] == wanted["url"] and hook["headers"] == wanted["headers"] for hook in there):
-            return
-        for hook in there:
-            if hook["headers"].keys() == wanted["headers"].keys():
-                client.send("DELETE", f"/api/webhooks/{hook['id']}/")
-        client.send("POST", "/api/webhooks/", wanted)
-    except RewardDanceError:
-        return
+    if refused := webhooks.register(client, place, server.gateway_url, projects):
+        warn(f"Label Studio takes no webhook, so votes come by `annotate sync` or its schedule only: {refused}")

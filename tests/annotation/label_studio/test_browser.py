@@ -195,7 +195,10 @@ def test_two_commands_lead_from_pairs_to_labelling_and_a_dataset_holds_the_votes
     for key in "13":
         desk.press(key)
         desk.send()
-    assert _rewarddance(studio, "annotate", "sync", "--campaign", "mine")["votes"] == 2
+    # The gateway, whose bell the answers rang, may have been first.
+    assert _rewarddance(studio, "annotate", "sync", "--campaign", "mine")["votes"] <= 2
+    with open_warehouse(str(studio.root)) as warehouse:
+        assert len(warehouse.rows("SELECT vote_id FROM votes WHERE source = 'campaign:mine'")) == 2
     merged = _rewarddance(studio, "annotate", "consensus", "--set", "vote_sources=[campaign:mine]")
     built = _rewarddance(studio, "dataset", "build", "--set", "name=mine", "--set",
                          f"consensus_ids=[{merged['consensus_id']}]")

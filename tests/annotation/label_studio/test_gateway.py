@@ -10,11 +10,11 @@ import httpx
 import pytest
 
 from annotation.admission import event_row, resume
-from annotation.gateway.app import webhook_secret
 from annotation.gateway.desk import Desk
 from annotation.gateway.door import person
 from annotation.label_studio import state
 from annotation.label_studio.backend import LabelStudio
+from annotation.label_studio.webhooks import projects_of, register, secret_of
 from tests.annotation.label_studio.campaigns import again, campaign, choice, pairs, result
 from tests.annotation.label_studio.conftest import Studio
 from warehouse import open_warehouse
@@ -160,21 +160,35 @@ def test_a_deleted_project_stops_nobodys_other_work(studio: Studio, project: int
     assert gone not in desk.queues and project in desk.queues
 
 
-def test_the_bell_wakes_the_sync_and_needs_its_secret(studio: Studio, project: int) -> None:
-    http = httpx.Client(base_url=studio.server.gateway_url)
+def _hooks(studio: Studio, project: int) -> list[dict[str, Any]]:
+    return [hook for hook in studio.owner.get("/api/webhooks/") if hook["project"] == project]
+
+
+def test_an_answer_rings_the_bell_which_needs_its_secret(studio: Studio) -> None:
+    http, place = httpx.Client(base_url=studio.server.gateway_url), state.folder(studio.root)
     assert http.post("/webhook", json={"action": "ANNOTATION_CREATED"}).status_code == 401
     assert http.post("/webhook", headers={"X-RewardDance-Secret": "wrong"}).status_code == 401
-    secret = webhook_secret(state.folder(studio.root))
-    assert http.post("/webhook", headers={"X-RewardDance-Secret": secret}).status_code == 200
+    assert http.post("/webhook", headers={"X-RewardDance-Secret": secret_of(place)}).status_code == 200
     with open_warehouse(str(studio.root)) as warehouse:
-        query = "SELECT count(*) AS n FROM votes WHERE source = 'campaign:gateway'"
-        _until(lambda: warehouse.rows(query)[0]["n"] > 0)
+        campaign(warehouse, "rung", prompts=1, bell=True)
+        ann, project = Visitor(studio, "ann"), next(iter(LabelStudio(warehouse, "rung").published()))
+        assert ann.submit(ann.next(project)["id"], result("left", "left")).status_code == 201
+        query = "SELECT count(*) AS n FROM votes WHERE source = 'campaign:rung'"
+        _until(lambda: warehouse.rows(query)[0]["n"] == 2)
+        # Again, the same hook; elsewhere, only that one; none for the tests that come.
+        assert project in projects_of(warehouse)
+        assert register(studio.owner, place, studio.server.gateway_url, [project]) == ""
+        [first] = _hooks(studio, project)
+        assert register(studio.owner, place, "http://127.0.0.1:9", [project, 10**6]) == ""
+        [moved] = _hooks(studio, project)
+        assert first["url"] == f"{studio.server.gateway_url}/webhook" and moved["url"] == "http://127.0.0.1:9/webhook"
+        studio.owner.send("DELETE", f"/api/webhooks/{moved['id']}/")
 
 
 def test_no_secret_reaches_a_log(studio: Studio, project: int) -> None:
     Visitor(studio, "ann").next(project)
     place = state.folder(studio.root)
     written = "".join(path.read_text("utf-8", "replace") for path in place.glob("*.log"))
-    secrets = [studio.server.token, studio.server.password, webhook_secret(place)]
+    secrets = [studio.server.token, studio.server.password, secret_of(place)]
     secrets += [part for rater in studio.server.raters for part in (rater.link, rater.password)]
     assert not [secret for secret in secrets if secret in written]
