@@ -74,7 +74,7 @@ class Gateway:
         self.shelf = Shelf(server.media_url, self.secret) if server.media_url else None
         self.admissions = Admissions(warehouse, self.sessions, self.signer, self.desk.campaigns.get)
         self.assets, self.stock = Assets(), Stock()
-        self.bell = Bell(warehouse)
+        self.bell = Bell(warehouse) if server.bell else None
         self._looking = asyncio.Lock()
 
     def app(self) -> Starlette:
@@ -97,7 +97,8 @@ class Gateway:
 
     @contextlib.asynccontextmanager
     async def _life(self, _: Starlette) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(self.bell.answer()), asyncio.create_task(self.admissions.watch())]
+        tasks = [asyncio.create_task(self.admissions.watch())]
+        tasks += [asyncio.create_task(self.bell.answer())] if self.bell else []
         yield
         for task in tasks:
             task.cancel()
@@ -118,8 +119,12 @@ class Gateway:
         given = request.headers.get("x-rewarddance-secret", "")
         if not hmac.compare_digest(given.encode(), secret_of(self.folder).encode()):
             return PlainTextResponse("wrong secret", 401)
-        self.bell.ring()
+        self._ring()
         return PlainTextResponse("ok")
+
+    def _ring(self) -> None:
+        if self.bell is not None:
+            self.bell.ring()
 
     async def home(self, request: Request) -> Response:
         """The rater's campaigns; one alone is opened at once."""
@@ -228,6 +233,7 @@ class Gateway:
         if allowed.way == rules.SUBMIT and answer.status_code < 300:
             made = json.loads(bytes(answer.body))["id"]
             queue.done(allowed.number, session.number, body_is_pass(body), made, time.monotonic())
+            self._ring()
         if request.method == "GET" and answer.status_code == 200:
             return JSONResponse(without_others(json.loads(bytes(answer.body)), session.number))
         return answer

@@ -17,7 +17,7 @@ _PAUSE_PER_SYNC = 9.0
 
 
 class Bell:
-    """Rung by the webhook; rings that come while a sync waits or runs are one."""
+    """Rung by raters' answers and the webhook; rings that come while a sync waits or runs are one."""
 
     def __init__(self, warehouse: str) -> None:
         self._warehouse = warehouse

@@ -56,5 +56,5 @@ def _ring(warehouse: Warehouse, backend: LabelStudio) -> None:
     """Webhooks of the projects, where a gateway was started; `annotate up` says where they are refused."""
     place = state.folder(warehouse.root)
     server = state.load(place)
-    if server is not None and server.gateway_url:
+    if server is not None and server.gateway_url and server.bell:
         webhooks.register(backend.client, place, server.gateway_url, backend.published())

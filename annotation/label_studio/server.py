@@ -70,7 +70,8 @@ def start(place: Path, known: Server | None, database: str = "") -> Server:
                     email=known.email if known else "owner@rewarddance.local",
                     password=known.password if known else secrets.token_urlsafe(24),
                     raters=known.raters if known else [], database=database or (known.database if known else ""),
-                    gateway_url=known.gateway_url if known else "", media_url=known.media_url if known else "")
+                    gateway_url=known.gateway_url if known else "", media_url=known.media_url if known else "",
+                    bell=known.bell if known else True)
     data = place / "label-studio"
     data.mkdir(mode=0o700, exist_ok=True)
     if not server.database and not (data / "label_studio.sqlite3").exists():

@@ -36,7 +36,10 @@ class Rater(BaseModel):
 
 
 class Server(BaseModel):
-    """A running (or stopped: `pid` 0) Label Studio and the gateway before it; media are presigned at `media_url`."""
+    """A running (or stopped: `pid` 0) Label Studio and the gateway before it; media are presigned at `media_url`.
+
+    With `bell` the gateway syncs as soon as somebody answered, else only a command or a schedule does.
+    """
 
     url: str
     token: str
@@ -47,6 +50,7 @@ class Server(BaseModel):
     gateway_url: str = ""
     gateway_pid: int = 0
     media_url: str = ""
+    bell: bool = True
     raters: list[Rater] = []
 
 

@@ -39,7 +39,8 @@ class Wishes:
     """Options of `up`: rater names, PostgreSQL URL ("" for SQLite), where the gateway listens, how the world calls it.
 
     `listen` is HOST:PORT, port 0 for a free one; `public_url` stands in the links where a proxy is in front; `media`
-    (s3://BUCKET/PREFIX) is where media are presigned, "" to serve them by the gateway or as before.
+    (s3://BUCKET/PREFIX) is where media are presigned, "" to serve them by the gateway or as before; without `bell` the
+    gateway leaves syncs to others.
     """
 
     names: Sequence[str] = ()
@@ -47,6 +48,7 @@ class Wishes:
     listen: str = "127.0.0.1:0"
     public_url: str = ""
     media: str = ""
+    bell: bool = True
 
 
 def up(warehouse: str, wishes: Wishes, agree: Callable[[str], bool], warn: Callable[[str], None]) -> dict[str, Any]:
@@ -56,13 +58,15 @@ def up(warehouse: str, wishes: Wishes, agree: Callable[[str], bool], warn: Calla
         server, started = _studio(place, wishes.database, agree)
         _advise(server, wishes, warn)
         made = raters.add(server, wishes.names or ([] if server.raters else [_me()]))
-        moved = bool(wishes.media) and wishes.media != server.media_url
+        moved = (bool(wishes.media) and wishes.media != server.media_url) or wishes.bell != server.bell
+        server.bell = wishes.bell
         server.media_url = Shelf(wishes.media, b"").url if wishes.media else server.media_url
         state.save(place, server)
         if made or moved or not alive(server.gateway_pid) or not _answers(server.gateway_url):
             _gateway(warehouse, place, server, wishes.listen)
             started = True
-        _webhooks(warehouse, place, server, warn)
+        if server.bell:
+            _webhooks(warehouse, place, server, warn)
     links = {rater.name: f"{wishes.public_url or server.gateway_url}/in/{rater.link}" for rater in server.raters}
     return status(warehouse) | {"changed": started or bool(made), "links": links}
 
@@ -113,7 +117,8 @@ def _studio(place: Path, database: str, agree: Callable[[str], bool]) -> tuple[S
         StudioClient(outside.url, outside.token).get("/api/current-user/whoami")
         same = known is not None and known.url == outside.url
         kept = {"raters": known.raters if known and same else [], "gateway_pid": known.gateway_pid if known else 0,
-                "gateway_url": known.gateway_url if known else "", "media_url": known.media_url if known else ""}
+                "gateway_url": known.gateway_url if known else "", "media_url": known.media_url if known else "",
+                "bell": known.bell if known else True}
         return outside.model_copy(update=kept), False
     if known is not None and known.database and database and known.database != database:
         raise ConfigError("this warehouse's Label Studio has another database", where=str(place / "server.json"))
@@ -179,4 +184,4 @@ def _webhooks(warehouse: str, place: Path, server: Server, warn: Callable[[str],
         projects = webhooks.projects_of(opened)
     client = StudioClient(server.url, server.token)
     if refused := webhooks.register(client, place, server.gateway_url, projects):
-        warn(f"Label Studio takes no webhook, so votes come by `annotate sync` or its schedule only: {refused}")
+        warn(f"Label Studio takes no webhook, so what its owner changes comes by `annotate sync` only: {refused}")

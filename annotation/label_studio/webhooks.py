@@ -1,7 +1,9 @@
-"""Label Studio's webhooks ring the gateway's bell: one in each project that was published.
+"""Label Studio's webhooks ring the gateway's bell where something was changed past it: edited or deleted by the owner.
 
-It takes none for all projects at once (404), and one that names a private address only where its settings allow that.
-A hook that is refused loses nothing, since the poll hears everything; it is for the caller to say so.
+New answers ring as they pass the gateway: a delivery happens within the rater's request, and with one for every answer
+fifty raters got a fifth of their work done. There is one hook in each project that was published; Label Studio takes
+none for all projects at once (404), and one that names a private address only where its settings allow that. A hook
+that is refused loses nothing, since the poll hears everything; it is for the caller to say so.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from annotation.label_studio.projects import config_of
 from warehouse import Warehouse
 from warehouse.errors import ConfigError, NotFoundError
 
-_ACTIONS = ["ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_DELETED"]
+_ACTIONS = ["ANNOTATION_UPDATED", "ANNOTATIONS_DELETED"]
 _HEADER = "X-RewardDance-Secret"
 _PROJECTS = """
 SELECT DISTINCT split_part(backend_ref, ':', 1)::INT AS project FROM annotation_tasks

@@ -74,6 +74,7 @@ Database = Annotated[str, typer.Option(help="postgresql://user:password@host/nam
 Listen = Annotated[str, typer.Option(help="HOST:PORT of the raters' server; port 0 is a free one.")]
 PublicUrl = Annotated[str, typer.Option(help="Address in the links, where a proxy stands in front.")]
 Media = Annotated[str, typer.Option(help="s3://BUCKET/PREFIX: media come from there by presigned address.")]
+Bell = Annotated[bool, typer.Option(help="Sync as soon as raters answer, or leave that to the schedule.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Install Label Studio (about 1 GB) without asking.")]
 
 
@@ -84,6 +85,7 @@ def up(
     listen: Listen = "127.0.0.1:0",
     public_url: PublicUrl = "",
     media: Media = "",
+    bell: Bell = True,
     yes: Yes = False,
     warehouse: WarehouseUrl = DEFAULT_WAREHOUSE,
     json: Json = False,
@@ -102,7 +104,7 @@ def up(
         typer.echo(f"warning: {text}", err=True)
 
     typer.echo("starting (the very first time takes some minutes) ...", err=True)
-    wishes = Wishes(read_names(raters) if raters else (), database, listen, public_url.rstrip("/"), media)
+    wishes = Wishes(read_names(raters) if raters else (), database, listen, public_url.rstrip("/"), media, bell)
     answer = start(warehouse, wishes, agree, warn)
     emit(answer, json)
     _leave(answer, fail_if_unchanged)

@@ -9,7 +9,6 @@ import httpx
 import numpy as np
 
 from annotation import pairing
-from annotation.label_studio import state
 from annotation.label_studio.publish import config_of, item_config_of, publish
 from annotation.label_studio.raters import log_in
 from generation.candidates import media_row
@@ -64,18 +63,11 @@ def campaign(warehouse: Warehouse, name: str, prompts: int = 4, task: str = "t2i
     return again(warehouse, name, task, **more)
 
 
-def again(warehouse: Warehouse, name: str, task: str = "t2i", bell: bool = False, **more: Any) -> Receipt:
-    """The same campaign, published (once more); without a `bell` the gateway takes no answers in before a test does."""
+def again(warehouse: Warehouse, name: str, task: str = "t2i", **more: Any) -> Receipt:
+    """The same campaign, published (once more)."""
     generator = generator_row(f"secret-model-x {name}", "test", "1")["generator_id"]
     options: dict[str, Any] = {"task": task, "dimensions": DIMENSIONS, "votes_per_pair": 2, "generator_id": generator}
-    return _silent(warehouse, publish(warehouse, config_of(name, options | more)), bell)
-
-
-def _silent(warehouse: Warehouse, receipt: Receipt, bell: bool = False) -> Receipt:
-    client = state.connect(state.folder(warehouse.root))
-    for hook in [] if bell else client.get("/api/webhooks/"):
-        client.send("DELETE", f"/api/webhooks/{hook['id']}/")
-    return receipt
+    return publish(warehouse, config_of(name, options | more))
 
 
 def inspection(warehouse: Warehouse, name: str, prompts: int = 1, task: str = "t2i", condition: bool = False,
@@ -84,7 +76,7 @@ def inspection(warehouse: Warehouse, name: str, prompts: int = 1, task: str = "t
     pairs(warehouse, name, prompts, task, condition, tags)
     generator = generator_row(f"secret-model-x {name}", "test", "1")["generator_id"]
     options: dict[str, Any] = {"task": task, "dimensions": DIMENSIONS, "votes_per_item": 1, "generator_id": generator}
-    return _silent(warehouse, publish(warehouse, item_config_of(name, options | more)))
+    return publish(warehouse, item_config_of(name, options | more))
 
 
 def numbers(warehouse: Warehouse, name: str) -> list[tuple[str, int]]:

@@ -41,7 +41,8 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
         missing(MISSING)
     root = tmp_path_factory.mktemp("studio") / "warehouse"
     try:
-        answer = up(str(root), Wishes(NAMES), lambda question: False, lambda text: None)
+        # Without a bell, so that no answer is taken in before a test does.
+        answer = up(str(root), Wishes(NAMES, bell=False), lambda question: False, lambda text: None)
         yield Studio(root, answer["links"])
     finally:
         down(str(root))

@@ -186,7 +186,7 @@ def test_two_commands_lead_from_pairs_to_labelling_and_a_dataset_holds_the_votes
         pairs(warehouse, "mine", 2)
         instructions.run(instructions.InstructionConfig(file=ROOT / "configs/instructions/default.yaml"), warehouse)
     maker = generator_row("secret-model-x mine", "test", "1")["generator_id"]
-    assert _rewarddance(studio, "annotate", "up")["links"] == studio.links
+    assert _rewarddance(studio, "annotate", "up", "--no-bell")["links"] == studio.links
     _rewarddance(studio, "annotate", "publish", "--campaign", "mine", "--votes", "1", "--set", f"generator_id={maker}")
     with open_warehouse(str(studio.root)) as warehouse:
         project = _project(warehouse, "mine")
@@ -195,10 +195,7 @@ def test_two_commands_lead_from_pairs_to_labelling_and_a_dataset_holds_the_votes
     for key in "13":
         desk.press(key)
         desk.send()
-    # The gateway, whose bell the answers rang, may have been first.
-    assert _rewarddance(studio, "annotate", "sync", "--campaign", "mine")["votes"] <= 2
-    with open_warehouse(str(studio.root)) as warehouse:
-        assert len(warehouse.rows("SELECT vote_id FROM votes WHERE source = 'campaign:mine'")) == 2
+    assert _rewarddance(studio, "annotate", "sync", "--campaign", "mine")["votes"] == 2
     merged = _rewarddance(studio, "annotate", "consensus", "--set", "vote_sources=[campaign:mine]")
     built = _rewarddance(studio, "dataset", "build", "--set", "name=mine", "--set",
                          f"consensus_ids=[{merged['consensus_id']}]")

@@ -8,8 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.testclient import TestClient
 
 from annotation.admission import event_row, resume
+from annotation.gateway.app import Gateway
 from annotation.gateway.desk import Desk
 from annotation.gateway.door import person
 from annotation.label_studio import state
@@ -165,24 +167,30 @@ def _hooks(studio: Studio, project: int) -> list[dict[str, Any]]:
 
 
 def test_an_answer_rings_the_bell_which_needs_its_secret(studio: Studio) -> None:
-    http, place = httpx.Client(base_url=studio.server.gateway_url), state.folder(studio.root)
-    assert http.post("/webhook", json={"action": "ANNOTATION_CREATED"}).status_code == 401
-    assert http.post("/webhook", headers={"X-RewardDance-Secret": "wrong"}).status_code == 401
-    assert http.post("/webhook", headers={"X-RewardDance-Secret": secret_of(place)}).status_code == 200
+    place = state.folder(studio.root)
     with open_warehouse(str(studio.root)) as warehouse:
-        campaign(warehouse, "rung", prompts=1, bell=True)
-        ann, project = Visitor(studio, "ann"), next(iter(LabelStudio(warehouse, "rung").published()))
-        assert ann.submit(ann.next(project)["id"], result("left", "left")).status_code == 201
-        query = "SELECT count(*) AS n FROM votes WHERE source = 'campaign:rung'"
-        _until(lambda: warehouse.rows(query)[0]["n"] == 2)
-        # Again, the same hook; elsewhere, only that one; none for the tests that come.
-        assert project in projects_of(warehouse)
-        assert register(studio.owner, place, studio.server.gateway_url, [project]) == ""
-        [first] = _hooks(studio, project)
-        assert register(studio.owner, place, "http://127.0.0.1:9", [project, 10**6]) == ""
-        [moved] = _hooks(studio, project)
-        assert first["url"] == f"{studio.server.gateway_url}/webhook" and moved["url"] == "http://127.0.0.1:9/webhook"
-        studio.owner.send("DELETE", f"/api/webhooks/{moved['id']}/")
+        campaign(warehouse, "rung", prompts=1)
+        project = next(iter(LabelStudio(warehouse, "rung").published()))
+        state.save(place, studio.server.model_copy(update={"bell": True}))
+        try:
+            gateway = Gateway(str(studio.root)).app()
+        finally:
+            state.save(place, studio.server.model_copy(update={"bell": False}))
+        with TestClient(gateway) as http:
+            for headers, status in (({}, 401), ({"X-RewardDance-Secret": "wrong"}, 401),
+                                    ({"X-RewardDance-Secret": secret_of(place)}, 200)):
+                assert http.post("/webhook", headers=headers).status_code == status
+            http.get("/in/" + studio.links["ann"].rpartition("/")[2], follow_redirects=False)
+            task = http.get(f"/api/projects/{project}/next/").json()["id"]
+            body = {"result": result("left", "left"), "lead_time": 2.0}
+            assert http.post(f"/api/tasks/{task}/annotations/", json=body).status_code == 201
+            query = "SELECT count(*) AS n FROM votes WHERE source = 'campaign:rung'"
+            _until(lambda: warehouse.rows(query)[0]["n"] == 2)
+        # Again, the same hook; elsewhere, only that one; none where the project is gone.
+        assert project in projects_of(warehouse) and not _hooks(studio, project)
+    for address in (studio.server.gateway_url, studio.server.gateway_url, "http://127.0.0.1:9"):
+        assert register(studio.owner, place, address, [10**6, project]) == ""
+        assert [hook["url"] for hook in _hooks(studio, project)] == [f"{address}/webhook"]
 
 
 def test_no_secret_reaches_a_log(studio: Studio, project: int) -> None:

@@ -70,7 +70,7 @@ def _votes(warehouse: Warehouse, name: str) -> list[dict[str, object]]:
 
 
 def test_up_again_changes_nothing_and_keeps_secrets(studio: Studio) -> None:
-    again_up = up(str(studio.root), Wishes(NAMES), lambda question: False, lambda text: None)
+    again_up = up(str(studio.root), Wishes(NAMES, bell=False), lambda question: False, lambda text: None)
     assert not again_up["changed"] and again_up["links"] == studio.links and again_up["running"]
     place = state.folder(studio.root)
     assert place.stat().st_mode & 0o077 == 0
