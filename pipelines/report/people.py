@@ -10,6 +10,7 @@ from pipelines.report.inline import Picture, stored
 from pipelines.report.plots import bars, intervals
 from warehouse import Warehouse
 from warehouse.hashing import content_id
+from warehouse.records import ADVERSARIAL
 
 LABELS = ("a", "tie", "both_bad", "b")
 
@@ -103,9 +104,10 @@ class Agreement:
 
 
 def agreement(warehouse: Warehouse, consensus: tuple[str, ...]) -> list[Agreement]:
-    """One entry a consensus run, in the order asked for."""
+    """One entry a consensus run, in the order asked for; adversarial pairs have no raters who could agree."""
     condition, parameters = _listed("consensus_id", consensus)
-    rows = warehouse.rows(f"SELECT * FROM consensus_runs WHERE {condition} ORDER BY consensus_id", parameters)
+    rows = warehouse.rows(f"SELECT * FROM consensus_runs WHERE {condition} AND method <> ? ORDER BY consensus_id",
+                          [*parameters, ADVERSARIAL])
     if consensus:
         rows.sort(key=lambda row: consensus.index(row["consensus_id"]))
     return [_agreement(warehouse, row) for row in rows]
