@@ -12,13 +12,14 @@ from typing import Annotated
 from pydantic import Field
 
 from alignment.references import PromptComparer, candidate_digest, candidates_of, judge_id
-from alignment.tournament import ANCHORS, compare
+from alignment.tournament import compare
 from rm.reward_model import RewardModel, frames_of, load_reward_model
 from warehouse import Warehouse
 from warehouse.hashing import canonical_json, content_id
 from warehouse.records import Row
 from warehouse.stage import Receipt, Recorder, StageConfig, run_stage
 
+ANCHORS = 2
 _COMMIT_PROMPTS = 16
 
 

@@ -2,8 +2,9 @@
 
 A comparison asks in both orders and averages, which removes the model's liking for a side. Candidates are ranked by
 their expected number of wins, the sum of P(beats the other). `round_robin` plays every pair and is the yardstick;
-`finals` lets everyone play a few anchors first and only the best few every pair among themselves: for 16 candidates at
-most 44 comparisons instead of 120.
+`finals` plays two fifths of them and foretells the rest from strengths (Bradley-Terry on the log-odds): everyone meets
+two neighbours in a ring, so that no opponent is everybody's measure; the few best meet each other; then the three that
+lead, of whom two will be chosen, meet everybody else as far as comparisons go.
 """
 
 from __future__ import annotations
@@ -19,8 +20,12 @@ from scipy import special
 
 from rm.context import Frames
 
-ANCHORS = 2
-FINALISTS = 6
+FINALISTS = 5
+LEADERS = 3
+SHARE, AT_LEAST = 0.4, 44
+"""Comparisons of `finals`: a share of round robin's, but not fewer than these."""
+_CERTAIN = 1e-6
+_PRIOR = 0.02
 Pairs = Sequence[tuple[int, int]]
 
 
@@ -34,7 +39,7 @@ class Comparer(Protocol):
 
 @dataclass(frozen=True)
 class Standing:
-    """A candidate's place (1 = best), expected wins, and number of opponents met."""
+    """A candidate's place (1 = best), expected wins over all others, and number of opponents met."""
 
     index: int
     rank: int
@@ -53,28 +58,28 @@ def compare(comparer: Comparer, frames: Sequence[Frames], pairs: Pairs) -> tuple
 
 def round_robin(comparer: Comparer, frames: Sequence[Frames]) -> list[Standing]:
     """All against all; best first. Ties go to the earlier candidate."""
-    everyone = range(len(frames))
     beats = _unplayed(len(frames))
-    _play(comparer, frames, list(combinations(everyone, 2)), beats)
-    return _ranked(beats, everyone, everyone, 1)
+    _play(comparer, frames, list(combinations(range(len(frames)), 2)), beats)
+    return _ranked(beats)
 
 
 def finals(comparer: Comparer, frames: Sequence[Frames]) -> list[Standing]:
-    """Everyone against the first ANCHORS, then the best FINALISTS all against all; best first.
-
-    Finalists stand before the rest and count their wins over each other only, the rest those over the anchors. Up to
-    FINALISTS + 1 candidates it is a round robin.
-    """
+    """By `SHARE` of round robin's comparisons; best first. Up to nine candidates it is a round robin."""
     count = len(frames)
-    if count <= FINALISTS + 1:
+    most = max(AT_LEAST, int(SHARE * count * (count - 1) / 2))
+    if count * (count - 1) // 2 <= most:
         return round_robin(comparer, frames)
     beats = _unplayed(count)
-    _play(comparer, frames, [pair for pair in combinations(range(count), 2) if pair[0] < ANCHORS], beats)
-    opening = _strengths(beats)
-    order = sorted(range(count), key=lambda index: (-opening[index], index))
-    best, rest = sorted(order[:FINALISTS]), order[FINALISTS:]
-    _play(comparer, frames, [pair for pair in combinations(best, 2) if np.isnan(beats[pair])], beats)
-    return _ranked(beats, best, best, 1) + _ranked(beats, rest, range(ANCHORS), FINALISTS + 1)
+    _play(comparer, frames, [(i, (i + 1) % count) for i in range(count)], beats)
+    _play(comparer, frames, list(combinations(_order(_wins(beats))[:FINALISTS], 2)), beats)
+    met: list[int] = []
+    for _ in range(LEADERS):
+        order = _order(_wins(beats))
+        leader = next(index for index in order if index not in met)
+        left = most - _played(beats)
+        _play(comparer, frames, [(leader, other) for other in order if _unmet(beats, leader, other)][:left], beats)
+        met.append(leader)
+    return _ranked(beats)
 
 
 def _unplayed(count: int) -> NDArray[np.float64]:
@@ -82,32 +87,53 @@ def _unplayed(count: int) -> NDArray[np.float64]:
     return np.full((count, count), np.nan)
 
 
+def _unmet(beats: NDArray[np.float64], i: int, j: int) -> bool:
+    return i != j and bool(np.isnan(beats[i, j]))
+
+
+def _played(beats: NDArray[np.float64]) -> int:
+    return int(np.isfinite(beats).sum()) // 2
+
+
 def _play(comparer: Comparer, frames: Sequence[Frames], pairs: Pairs, beats: NDArray[np.float64]) -> None:
-    """Fill in both cells of each pair."""
-    if not pairs:
+    """Fill in both cells of each pair that has not met."""
+    new = [(i, j) for i, j in pairs if _unmet(beats, i, j)]
+    if not new:
         return
-    values, _ = compare(comparer, frames, pairs)
-    for (i, j), value in zip(pairs, values, strict=True):
+    values, _ = compare(comparer, frames, new)
+    for (i, j), value in zip(new, values, strict=True):
         beats[i, j], beats[j, i] = value, 1.0 - value
 
 
 def _strengths(beats: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Log-odds scale of everyone [N] from the matches with anchors: an anchor that met stronger ones loses nothing."""
-    certain = 1e-6
-    odds = special.logit(np.clip(beats[:, :ANCHORS], certain, 1.0 - certain))
-    np.fill_diagonal(odds, 0.0)
-    anchors = odds[:ANCHORS].mean(axis=1)
-    strengths: NDArray[np.float64] = (odds + anchors).mean(axis=1)
-    strengths[:ANCHORS] = anchors
-    return strengths
+    """Strengths [N] whose differences are the log-odds of the matches played, by least squares with a weak prior."""
+    count = len(beats)
+    winners, losers = np.nonzero(np.triu(np.isfinite(beats), 1))
+    design = np.zeros((len(winners), count))
+    design[np.arange(len(winners)), winners], design[np.arange(len(winners)), losers] = 1.0, -1.0
+    odds = special.logit(np.clip(beats[winners, losers], _CERTAIN, 1.0 - _CERTAIN))
+    found: NDArray[np.float64] = np.linalg.solve(design.T @ design + _PRIOR * np.eye(count), design.T @ odds)
+    return found
 
 
-def _ranked(beats: NDArray[np.float64], members: Sequence[int], opponents: Sequence[int], first: int) -> list[Standing]:
-    """Members by their mean result against those of `opponents` they met, from place `first` on."""
-    met = {i: [j for j in opponents if not np.isnan(beats[i, j])] for i in members}
-    wins = {i: float(beats[i, met[i]].sum()) for i in members}
-    order = sorted(members, key=lambda i: (-wins[i] / len(met[i]), i))
-    return [Standing(i, place, wins[i], len(met[i])) for place, i in enumerate(order, start=first)]
+def _wins(beats: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Expected wins [N] over everybody else: as played, else as strengths foretell."""
+    strengths = _strengths(beats)
+    expected = np.where(np.isfinite(beats), beats, special.expit(strengths[:, None] - strengths[None]))
+    np.fill_diagonal(expected, 0.0)
+    wins: NDArray[np.float64] = expected.sum(1)
+    return wins
+
+
+def _order(wins: NDArray[np.float64]) -> list[int]:
+    """Indices, most wins first; ties go to the earlier."""
+    return [int(index) for index in np.argsort(-wins, kind="stable")]
+
+
+def _ranked(beats: NDArray[np.float64]) -> list[Standing]:
+    wins, met = _wins(beats), np.isfinite(beats).sum(1)
+    return [Standing(index, place, float(wins[index]), int(met[index]))
+            for place, index in enumerate(_order(wins), start=1)]
 
 
 METHODS = {"round_robin": round_robin, "finals": finals}
