@@ -8,7 +8,17 @@ from typing import Annotated, Any
 import typer
 
 from pipelines.cli import dataset_keeping, dataset_questions
-from pipelines.cli.options import DEFAULT_WAREHOUSE, Json, Keys, Set, Unchanged, WarehouseUrl, parse_settings
+from pipelines.cli.options import (
+    DEFAULT_WAREHOUSE,
+    Json,
+    Keys,
+    Set,
+    Unchanged,
+    WarehouseUrl,
+    parse_settings,
+    print_keys,
+    staged,
+)
 
 app = typer.Typer(no_args_is_help=True)
 _BUILD = "warehouse.datasets.build:BuildConfig"
@@ -26,19 +36,12 @@ def build(
     fail_if_unchanged: Unchanged = False,
 ) -> None:
     """Build a dataset version. Example: rewarddance dataset build recipe.yaml --set 'consensus_ids=[ID]'"""
-    from pipelines.cli.options import print_keys
     from pipelines.cli.output import finish
-    from pipelines.job import run_stage_config
-    from pipelines.progress import StageProgress
-    from warehouse.stage import on_progress
 
     if keys:
-        print_keys(_BUILD, json)
-        return
+        return print_keys(_BUILD, json)
     options = {**_read_recipe(recipe), **parse_settings(set)}
-    with StageProgress("dataset") as progress, on_progress(progress):
-        receipt = run_stage_config(_BUILD, options, warehouse)
-    finish(receipt, json, fail_if_unchanged=fail_if_unchanged)
+    return finish(staged(_BUILD, options, warehouse), json, fail_if_unchanged=fail_if_unchanged)
 
 
 def _read_recipe(path: Path | None) -> dict[str, object]:
@@ -71,22 +74,15 @@ def import_(
     fail_if_unchanged: Unchanged = False,
 ) -> None:
     """Import preference data, a file or a folder. Example: rewarddance dataset import videoalign annotations.csv"""
-    from pipelines.cli.options import print_keys
     from pipelines.cli.output import finish_import
-    from pipelines.job import run_stage_config
-    from pipelines.progress import StageProgress
-    from warehouse.stage import on_progress
 
     if keys:
-        print_keys(_IMPORT, json)
-        return
+        return print_keys(_IMPORT, json)
     if format is None or path is None:
         raise typer.BadParameter("FORMAT and PATH are needed, as in `rewarddance dataset import videoalign clips.csv`")
     given = {"format": format, "path": str(path), "media_root": media and str(media), "name": name, "licence": licence}
     options = {key: value for key, value in given.items() if value} | parse_settings(set)
-    with StageProgress("import") as progress, on_progress(progress):
-        receipt = run_stage_config(_IMPORT, options, warehouse)
-    finish_import(receipt, json, fail_if_unchanged=fail_if_unchanged)
+    return finish_import(staged(_IMPORT, options, warehouse), json, fail_if_unchanged=fail_if_unchanged)
 
 
 @app.command()
@@ -99,10 +95,9 @@ def instructions(
     """Store the questions that samples carry; a build needs them. Example: rewarddance dataset instructions"""
     from pipelines.cli.output import finish
     from pipelines.config import SOURCE_ROOT
-    from pipelines.job import run_stage_config
 
     chosen = file or SOURCE_ROOT / "configs" / "instructions" / "default.yaml"
-    receipt = run_stage_config("rm.instructions:InstructionConfig", {"file": str(chosen)}, warehouse)
+    receipt = staged("rm.instructions:InstructionConfig", {"file": str(chosen)}, warehouse)
     finish(receipt, json, fail_if_unchanged=fail_if_unchanged)
 
 

@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.options import DEFAULT_WAREHOUSE, Json, Keys, Set, Unchanged, WarehouseUrl
+from pipelines.cli.options import (
+    DEFAULT_WAREHOUSE,
+    Json,
+    Keys,
+    Set,
+    Unchanged,
+    WarehouseUrl,
+    parse_settings,
+    print_keys,
+    staged,
+)
 
 _STAGE = "rm.gate:GateConfig"
 
@@ -24,19 +34,14 @@ def gate(
     fail_if_unchanged: Unchanged = False,
 ) -> None:
     """Attack a scorer; a failed model is not promoted. Example: rewarddance rm gate MODEL --dataset first@1"""
-    from pipelines.cli.options import parse_settings, print_keys
     from pipelines.cli.output import finish
-    from pipelines.job import run_stage_config
-    from pipelines.progress import StageProgress
     from rm.gate_card import gate_card
     from warehouse import open_warehouse
-    from warehouse.stage import on_progress
 
     if keys:
         return print_keys(_STAGE, json)
     options = {**_subject(subject, scorer_options), **_version(dataset, warehouse), **parse_settings(set)}
-    with StageProgress("gate") as progress, on_progress(progress):
-        receipt = run_stage_config(_STAGE, options, warehouse)
+    receipt = staged(_STAGE, options, warehouse)
     if card:
         with open_warehouse(warehouse) as opened:
             card.write_text(gate_card(opened, [receipt.outputs["model_id"]]), encoding="utf-8")
@@ -45,8 +50,6 @@ def gate(
 
 def _subject(subject: str, scorer_options: str) -> dict[str, object]:
     """A server by its URL, a plug-in by its colon, else a model."""
-    from pipelines.cli.options import parse_settings
-
     if not subject:
         return {}
     options = parse_settings([f"options={scorer_options or '{}'}"])["options"]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from warehouse.stage import Receipt
 
 WarehouseUrl = Annotated[
     str, typer.Option("--warehouse", envvar="REWARDDANCE_WAREHOUSE", help="Folder of the warehouse; made if absent.")
@@ -37,17 +40,22 @@ def parse_settings(settings: list[str] | None) -> dict[str, object]:
     return parsed
 
 
-def run_one(stage: str, warehouse: str, settings: list[str] | None, as_json: bool, fail_if_unchanged: bool) -> None:
-    """Runs one stage from `--set` options with progress on stderr and prints its receipt."""
-    from pipelines.cli.output import finish
+def staged(stage: str, options: dict[str, object], warehouse: str) -> Receipt:
+    """The receipt of one stage, `module:ConfigClass`, with its progress on stderr."""
     from pipelines.job import run_stage_config
     from pipelines.progress import StageProgress
     from warehouse.stage import on_progress
 
-    options = parse_settings(settings)
     with StageProgress(stage.rpartition(".")[2].partition(":")[0]) as progress, on_progress(progress):
-        receipt = run_stage_config(stage, options, warehouse)
-    finish(receipt, as_json, fail_if_unchanged=fail_if_unchanged)
+        receipt: Receipt = run_stage_config(stage, options, warehouse)
+    return receipt
+
+
+def run_one(stage: str, warehouse: str, settings: list[str] | None, as_json: bool, fail_if_unchanged: bool) -> None:
+    """Runs one stage from `--set` options and prints its receipt."""
+    from pipelines.cli.output import finish
+
+    finish(staged(stage, parse_settings(settings), warehouse), as_json, fail_if_unchanged=fail_if_unchanged)
 
 
 def stage_command(stage: str, about: str) -> Callable[..., None]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.options import DEFAULT_WAREHOUSE, Json, Unchanged, WarehouseUrl
+from pipelines.cli.options import DEFAULT_WAREHOUSE, Json, Unchanged, WarehouseUrl, staged
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -31,9 +31,8 @@ def import_(
 ) -> None:
     """Import a prompt file or folder. Example: rewarddance prompts import partiprompts PartiPrompts.tsv"""
     from pipelines.cli.output import finish_import
-    from pipelines.job import run_stage_config
 
     options = {"format": format, "path": str(path), "source": source, "task": task, "column": column}
     config = {"source": "generation.formats:read_prompts", "options": options, "licence": licence}
-    receipt = run_stage_config("generation.prompts:PromptConfig", config, warehouse)
+    receipt = staged("generation.prompts:PromptConfig", config, warehouse)
     finish_import(receipt, json, fail_if_unchanged=fail_if_unchanged)
