@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -40,14 +40,14 @@ def parse_settings(settings: list[str] | None) -> dict[str, object]:
     return parsed
 
 
-def staged(stage: str, options: dict[str, object], warehouse: str) -> Receipt:
+def staged(stage: str, options: Mapping[str, object], warehouse: str) -> Receipt:
     """The receipt of one stage, `module:ConfigClass`, with its progress on stderr."""
     from pipelines.job import run_stage_config
     from pipelines.progress import StageProgress
     from warehouse.stage import on_progress
 
     with StageProgress(stage.rpartition(".")[2].partition(":")[0]) as progress, on_progress(progress):
-        receipt: Receipt = run_stage_config(stage, options, warehouse)
+        receipt: Receipt = run_stage_config(stage, dict(options), warehouse)
     return receipt
 
 
