@@ -1,10 +1,10 @@
 """Does the cure help? False-yes of the gate's attacks before and after training on adversarial negatives.
 
 One base model, one dataset of votes; per seed one reward model from the votes and one from votes and negatives, by the
-demo's settings and with the same steps. Beside false-yes stand accuracy on pairs of test and ood, and yes-recall (clear
-winners that are called better), which the cure must not cost: aim, within two points. The dataset is that of a finished
-demo: the newest version `demo` in $REWARDDANCE_WAREHOUSE, else in runs/demo/warehouse; everything made here goes to a
-copy. The base is the demo's, or what $GATE_BASE names (vlm_small, for a machine in a hurry).
+settings of configs/demo.yaml and with the same steps. Beside false-yes stand accuracy on pairs of test and ood, and
+yes-recall (clear winners that are called better), which the cure must not cost: aim, within two points. The dataset is
+that of a finished demo: the newest version `demo` in $REWARDDANCE_WAREHOUSE, else in runs/demo/warehouse; everything
+made here goes to a copy. The base is the demo's, or what $GATE_BASE names (vlm_small, for a machine in a hurry).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks._reporting import Row, arguments, finish  # noqa: E402
+from pipelines.config import load_config  # noqa: E402
 from rm import gate, negatives, train  # noqa: E402
 from rm.gate_measures import Question  # noqa: E402
 from rm.reward_model import RewardModel, load_reward_model  # noqa: E402
@@ -31,8 +32,7 @@ from warehouse.datasets import build  # noqa: E402
 
 DEMO_BASE = "vlm_middle"
 BASE = os.environ.get("GATE_BASE", DEMO_BASE)
-SEEDS, STEPS, PAIRS = 3, 320, 96
-DIMENSIONS = ("overall",)
+SEEDS, PAIRS = 3, 96
 ARMS = ("votes", "votes and negatives")
 Measured = dict[str, float]
 
@@ -48,21 +48,25 @@ def demo() -> Path:
 def taught(warehouse: Warehouse) -> tuple[int, str, int]:
     """The demo's newest version, and name and version of the same with the demo's negatives."""
     version = warehouse.rows("SELECT max(version) AS v FROM dataset_versions WHERE name = 'demo'")[0]["v"]
-    config = negatives.NegativesConfig(dataset="demo", version=version, dimensions=DIMENSIONS, pictures=0.5, words=0.4)
+    config = negatives.NegativesConfig(**{**settings("negatives"), "dataset": "demo", "version": version})
     named = negatives.run(config, warehouse).outputs["consensus_ids"]
     recipe = negatives.recipe_of(config, warehouse)
-    changed = {"name": "taught", "consensus_ids": tuple(named), "min_votes": 0, "dimensions": DIMENSIONS}
+    changed = {"name": "taught", "consensus_ids": tuple(named), "min_votes": 0, "dimensions": config.dimensions}
     made = build.run(recipe.model_copy(update=changed), warehouse).outputs
     return version, made["name"], made["version"]
 
 
+def settings(stage: str) -> dict[str, Any]:
+    """The options of one of the demo's stages."""
+    stages = load_config(ROOT / "configs" / "demo.yaml").stages
+    return next(dict(entry.options) for entry in stages if entry.name == stage)
+
+
 def trained(warehouse: Warehouse, dataset: str, version: int, seed: int, steps: int) -> str:
-    """A reward model by the demo's settings."""
-    config = train.TrainConfig(
-        name=f"{dataset}-{seed}", base=str(ROOT / "simulation" / "weights" / BASE), dataset=dataset, version=version,
-        steps=steps, dimensions=DIMENSIONS, batch_pairs=16, learning_rate=3e-4, validate_every=max(1, steps // 4),
-        seed=seed)
-    return str(train.run(config, warehouse).outputs["model_id"])
+    """A reward model by the demo's settings; 0 steps are as many as there."""
+    changed = {"name": f"{dataset}-{seed}", "base": str(ROOT / "simulation" / "weights" / BASE), "dataset": dataset,
+               "version": version, "seed": seed} | ({"steps": steps, "validate_every": steps} if steps else {})
+    return str(train.run(train.TrainConfig(**{**settings("reward_model"), **changed}), warehouse).outputs["model_id"])
 
 
 def measured(warehouse: Warehouse, model_id: str, version: int, pairs: int) -> Measured:
@@ -125,7 +129,7 @@ def main() -> None:
     """`--quick` is one seed with few steps."""
     args = arguments(__doc__ or "")
     torch.set_num_threads(1)
-    seeds, steps, pairs = (1, 12, 12) if args.quick else (SEEDS, STEPS, PAIRS)
+    seeds, steps, pairs = (1, 12, 12) if args.quick else (SEEDS, 0, PAIRS)
     found: dict[str, list[Measured]] = {arm: [] for arm in ARMS}
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(demo(), Path(folder) / "warehouse", ignore=shutil.ignore_patterns("work"))
@@ -136,7 +140,7 @@ def main() -> None:
                     model_id = trained(warehouse, *data, seed, steps)
                     found[arm].append(measured(warehouse, model_id, version, pairs))
                     print(f"seed {seed}, {arm}: {found[arm][-1]}", file=sys.stderr, flush=True)
-    size = f"{BASE}, {seeds} seeds, {steps} steps, {pairs} pairs"
+    size = f"{BASE}, {seeds} seeds, {steps or settings('reward_model')['steps']} steps, {pairs} pairs"
     command = f"{'' if BASE == DEMO_BASE else f'GATE_BASE={BASE} '}python benchmarks/gate.py"
     finish("gate" if BASE == DEMO_BASE else f"gate_{BASE}", rows_of(found, size), args,
            f"{table(found)}\n\nCommand: `{command}`.\n")

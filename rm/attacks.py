@@ -66,6 +66,11 @@ def _shuffled_tiles(pixels: Pixels, prompt: str, rng: np.random.Generator) -> Pi
     return _retiled(pixels, rng.permutation(16).tolist())
 
 
+def _shuffled_ninths(pixels: Pixels, prompt: str, rng: np.random.Generator) -> Pixels:
+    """Nine tiles in another order."""
+    return _retiled(pixels, rng.permutation(9).tolist())
+
+
 def _colour(pixels: Pixels, prompt: str, rng: np.random.Generator) -> Pixels:
     """One saturated colour: never white, black or grey."""
     colour = rng.permutation([255, int(rng.integers(0, 256)), 0]).astype(np.uint8)
@@ -75,12 +80,6 @@ def _colour(pixels: Pixels, prompt: str, rng: np.random.Generator) -> Pixels:
 def _stripes(pixels: Pixels, prompt: str, rng: np.random.Generator) -> Pixels:
     colours = rng.integers(0, 256, (pixels.shape[2] // 4 + 1, 3)).astype(np.uint8)
     return np.broadcast_to(np.repeat(colours, 4, axis=0)[:pixels.shape[2]], pixels.shape).copy()
-
-
-def _gradient(pixels: Pixels, prompt: str, rng: np.random.Generator) -> Pixels:
-    ends = rng.integers(0, 256, (2, 3))
-    share = np.linspace(0, 1, pixels.shape[1])[:, None, None]
-    return np.broadcast_to((ends[0] * (1 - share) + ends[1] * share).astype(np.uint8), pixels.shape).copy()
 
 
 def _scrambled_rows(pixels: Pixels, prompt: str, rng: np.random.Generator) -> Pixels:
@@ -93,20 +92,65 @@ def _words_as_text(pixels: Pixels, prompt: str, rng: np.random.Generator) -> Pix
     return _written(" ".join(rng.choice(words, 4)), pixels)
 
 
+def _negative(pixels: Pixels, prompt: str, rng: np.random.Generator) -> Pixels:
+    return 255 - pixels
+
+
+def _mosaic(pixels: Pixels, prompt: str, rng: np.random.Generator) -> Pixels:
+    """Squares of a quarter of the height, each in its mean colour."""
+    rows, columns = (np.arange(length) // max(1, pixels.shape[1] // 4) for length in pixels.shape[1:3])
+    found = pixels.copy()
+    for row, column in np.ndindex(int(rows[-1]) + 1, int(columns[-1]) + 1):
+        square = np.ix_(range(len(pixels)), rows == row, columns == column)
+        found[square] = pixels[square].mean((1, 2), keepdims=True)
+    return found
+
+
+def _half_noise(pixels: Pixels, prompt: str, rng: np.random.Generator) -> Pixels:
+    """The right half is noise."""
+    found = pixels.copy()
+    right = found[:, :, pixels.shape[2] // 2:]
+    right[:] = rng.integers(0, 256, right.shape)
+    return found
+
+
+def _checkers(pixels: Pixels, prompt: str, rng: np.random.Generator) -> Pixels:
+    """Fields of 4 px in two colours."""
+    field = np.add.outer(*(np.arange(length) // 4 for length in pixels.shape[1:3])) % 2
+    return np.broadcast_to(rng.integers(0, 256, (2, 3)).astype(np.uint8)[field], pixels.shape).copy()
+
+
+def _faded(pixels: Pixels, prompt: str, rng: np.random.Generator) -> Pixels:
+    """A third of the picture, the rest grey."""
+    return (pixels / 3 + 128 * 2 / 3).astype(np.uint8)
+
+
 def _frozen(pixels: Pixels, prompt: str, rng: np.random.Generator) -> Pixels:
     """The first frame all the time."""
     return np.broadcast_to(pixels[:1], pixels.shape).copy()
+
+
+def _frozen_last(pixels: Pixels, prompt: str, rng: np.random.Generator) -> Pixels:
+    """The last frame all the time."""
+    return np.broadcast_to(pixels[-1:], pixels.shape).copy()
+
+
+def _negative_frames(pixels: Pixels, prompt: str, rng: np.random.Generator) -> Pixels:
+    found = pixels.copy()
+    found[1::2] = 255 - found[1::2]
+    return found
+
+
+def _held(pixels: Pixels, prompt: str, rng: np.random.Generator) -> Pixels:
+    """One of the frames between the first and the last all the time."""
+    frame = int(rng.integers(1, max(2, len(pixels) - 1)))
+    return np.broadcast_to(pixels[frame:frame + 1], pixels.shape).copy()
 
 
 def _black_frames(pixels: Pixels, prompt: str, rng: np.random.Generator) -> Pixels:
     found = pixels.copy()
     found[1::2] = 0
     return found
-
-
-def _jumbled(pixels: Pixels, prompt: str, rng: np.random.Generator) -> Pixels:
-    """Frames in another order, never their own."""
-    return np.roll(pixels, int(rng.integers(1, len(pixels))), axis=0)[::-1].copy()
 
 
 def _noisy_frames(pixels: Pixels, prompt: str, rng: np.random.Generator) -> Pixels:
@@ -117,28 +161,38 @@ def _noisy_frames(pixels: Pixels, prompt: str, rng: np.random.Generator) -> Pixe
 
 ATTACKS: dict[str, Attack] = {"white": _flat(255), "black": _flat(0), "grey": _flat(128), "noise": _noise,
                               "prompt_as_text": _prompt_as_text, "praise_as_text": _praise_as_text,
-                              "shuffled_quarters": _shuffled_quarters}
+                              "shuffled_quarters": _shuffled_quarters, "negative": _negative, "mosaic": _mosaic,
+                              "half_noise": _half_noise, "checkers": _checkers, "faded": _faded}
 """What the gate asks; no model has seen these."""
 
-LESSONS: dict[str, Attack] = {"colour": _colour, "stripes": _stripes, "gradient": _gradient,
-                              "scrambled_rows": _scrambled_rows, "shuffled_tiles": _shuffled_tiles,
+LESSONS: dict[str, Attack] = {"colour": _colour, "stripes": _stripes, "scrambled_rows": _scrambled_rows,
+                              "shuffled_tiles": _shuffled_tiles, "shuffled_ninths": _shuffled_ninths,
                               "words_as_text": _words_as_text}
 """What a model may be taught to refuse; disjoint from what the gate asks."""
 
-
-CLIP_ATTACKS: dict[str, Attack] = {"frozen": _frozen, "black_frames": _black_frames}
+CLIP_ATTACKS: dict[str, Attack] = {"frozen": _frozen, "black_frames": _black_frames, "frozen_last": _frozen_last,
+                                   "negative_frames": _negative_frames}
 """What the gate asks about clips besides."""
 
-CLIP_LESSONS: dict[str, Attack] = {"jumbled": _jumbled, "noisy_frames": _noisy_frames}
+CLIP_LESSONS: dict[str, Attack] = {"noisy_frames": _noisy_frames, "held": _held}
 """What a model may be taught about clips besides."""
 
 _ALL = ATTACKS | LESSONS | CLIP_ATTACKS | CLIP_LESSONS
 
 
-def keys_for(frames: Frames, lessons: bool = False) -> list[str]:
-    """Names of the attacks, or lessons, that fit a picture or a clip."""
-    pictures, clips = (LESSONS, CLIP_LESSONS) if lessons else (ATTACKS, CLIP_ATTACKS)
-    return sorted(pictures) + (sorted(clips) if len(frames.times_s) > 1 else [])
+def keys_for(frames: Frames) -> list[str]:
+    """Names of the attacks that fit a picture or a clip."""
+    return [*ATTACKS, *(CLIP_ATTACKS if len(frames.times_s) > 1 else ())]
+
+
+def lessons_for(frames: Frames, turn: int) -> list[str]:
+    """Names of the lessons that fit a picture or a clip, from the one whose turn it is on.
+
+    Every other turn of a clip is about its motion, which pictures cannot teach.
+    """
+    lessons = sorted(CLIP_LESSONS if len(frames.times_s) > 1 and turn % 2 else LESSONS)
+    first = turn // 2 % len(lessons)
+    return lessons[first:] + lessons[:first]
 
 
 def attacked(frames: Frames, prompt: str, attack: str, seed: int) -> Frames:

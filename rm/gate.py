@@ -77,16 +77,22 @@ def questions(warehouse: Warehouse, config: GateConfig, max_frames: int) -> tupl
     return [read[key] for key in clear], [read[key] for key in drawn]
 
 
-_SAMPLES = "SELECT sample_key, task, p_a FROM samples WHERE name = ? AND version = ?"
+_SAMPLES = """
+    SELECT s.sample_key, s.task, s.p_a, CASE WHEN s.p_a > 0.5 THEN p.candidate_a ELSE p.candidate_b END AS winner
+    FROM samples s JOIN pairs p USING (pair_id) WHERE s.name = ? AND s.version = ?"""
 
 
 def _clearest(rows: Sequence[Row], count: int) -> list[str]:
-    """Keys, alternating between tasks, the clearest first; ties of the consensus are no pairs to ask."""
-    by_task: dict[str, list[tuple[float, str]]] = {}
+    """Keys, alternating between tasks, the clearest first; ties of the consensus are no pairs to ask.
+
+    Each winner is asked about once: a spoiled picture is one question, whatever it was compared with.
+    """
+    by_task: dict[str, dict[str, tuple[float, str]]] = {}
     for row in rows:
         if row["p_a"] != 0.5:
-            by_task.setdefault(row["task"], []).append((-abs(row["p_a"] - 0.5), row["sample_key"]))
-    ranked = [sorted(each) for _, each in sorted(by_task.items())]
+            clearest, asked = by_task.setdefault(row["task"], {}), (-abs(row["p_a"] - 0.5), row["sample_key"])
+            clearest[row["winner"]] = min(asked, clearest.get(row["winner"], asked))
+    ranked = [sorted(each.values()) for _, each in sorted(by_task.items())]
     turns = [each[turn][1] for turn in range(max(map(len, ranked), default=0)) for each in ranked if turn < len(each)]
     return turns[:count]
 

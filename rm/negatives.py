@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from rm.attacks import attacked, keys_for, visibly
+from rm.attacks import attacked, lessons_for, visibly
 from rm.context import Frames
 from rm.reward_model import frames_of
 from rm.text_keys import TEXT_LESSONS, with_key
@@ -125,9 +125,7 @@ def _spoiled(sample: Sample, warehouse: Warehouse) -> list[tuple[str, Row]]:
 
 def _lesson(frames: Frames, prompt: str, number: int) -> tuple[str, Frames]:
     """The lesson that is this sample's turn, or the next one that shows: a clip that stands still cannot be jumbled."""
-    lessons = keys_for(frames, lessons=True)
-    turns = (lessons[(number + turn) % len(lessons)] for turn in range(len(lessons)))
-    made = ((lesson, attacked(frames, prompt, lesson, number)) for lesson in turns)
+    made = ((lesson, attacked(frames, prompt, lesson, number)) for lesson in lessons_for(frames, number))
     return next((lesson, spoiled) for lesson, spoiled in made if visibly(frames, spoiled))
 
 
