@@ -1,9 +1,9 @@
 """Label Studio's webhooks ring the gateway's bell where something was changed past it: edited or deleted by the owner.
 
-New answers ring as they pass the gateway: a delivery happens within the rater's request, and with one for every answer
-fifty raters got a fifth of their work done. There is one hook in each project that was published; Label Studio takes
-none for all projects at once (404), and one that names a private address only where its settings allow that. A hook
-that is refused loses nothing, since the poll hears everything; it is for the caller to say so.
+New answers ring as they pass the gateway, since a delivery happens within the rater's request and may cost a second.
+There is one hook in each project that was published; Label Studio takes none for all projects at once (404), and one
+that names a private address only where its settings allow that. A hook that is refused loses nothing, since the poll
+hears everything; it is for the caller to say so.
 """
 
 from __future__ import annotations
