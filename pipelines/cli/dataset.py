@@ -124,11 +124,12 @@ def _versions(rows: list[dict[str, Any]], as_json: bool) -> None:
 @app.command()
 def show(reference: Reference, warehouse: WarehouseUrl = DEFAULT_WAREHOUSE, json: Json = False) -> None:
     """Show a version NAME@V, or the latest of NAME, with splits and shards. Example: rewarddance dataset show first"""
+    from pipelines.cli.output import emit
     from warehouse import open_warehouse
     from warehouse.datasets.versions import show_version
 
     with open_warehouse(warehouse) as opened:
-        dataset_questions.answer(show_version(opened, reference), json)
+        emit(show_version(opened, reference), json)
 
 
 @app.command()

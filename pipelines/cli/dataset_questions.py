@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -30,15 +30,11 @@ def diff(
 
     with open_warehouse(warehouse) as opened:
         found = diff_page(opened, a, b, html, limit) if html else diff_of(opened, a, b, limit)
-    if json:
-        emit(found, True)
-        return
-    from pipelines.cli.tables import print_answer
-
-    for name in ("added", "removed", "changed"):
+    if not json:
         columns = ("sample_key", "split", "dimension", "p_a", "n_votes", "prompt")
-        found[name] = [{key: row[key] for key in columns} | _changes(row.get("fields")) for row in found[name]]
-    print_answer(found)
+        for name in ("added", "removed", "changed"):
+            found[name] = [{key: row[key] for key in columns} | _changes(row.get("fields")) for row in found[name]]
+    emit(found, json)
 
 
 def _changes(fields: dict[str, list[str | None]] | None) -> dict[str, dict[str, str]]:
@@ -106,11 +102,12 @@ def leakage(
     json: Json = False,
 ) -> None:
     """What splits share: prompts, near prompts, media. Example: rewarddance dataset leakage first@3 --look-alikes"""
+    from pipelines.cli.output import emit
     from warehouse import open_warehouse
     from warehouse.datasets.leakage import leakage as leakage_of
 
     with open_warehouse(warehouse) as opened:
-        answer(leakage_of(opened, reference, look_alikes, limit), json)
+        emit(leakage_of(opened, reference, look_alikes, limit), json)
 
 
 def agreement(
@@ -122,38 +119,19 @@ def agreement(
     json: Json = False,
 ) -> None:
     """Krippendorff's alpha of the votes. Example: rewarddance dataset agreement first@3 --by guideline_version"""
+    from pipelines.cli.output import emit
     from warehouse import open_warehouse
     from warehouse.datasets.agreement import agreement as agreement_of
 
     with open_warehouse(warehouse) as opened:
-        _rows(agreement_of(opened, reference, by), json)
+        emit(agreement_of(opened, reference, by), json)
 
 
 def winrates(reference: Reference, warehouse: WarehouseUrl = DEFAULT_WAREHOUSE, json: Json = False) -> None:
     """How often each generator wins, with intervals. Example: rewarddance dataset winrates first@3"""
+    from pipelines.cli.output import emit
     from warehouse import open_warehouse
     from warehouse.datasets.winrates import win_rates
 
     with open_warehouse(warehouse) as opened:
-        _rows(win_rates(opened, reference), json)
-
-
-def answer(document: dict[str, Any], as_json: bool) -> None:
-    """One document: as JSON, or facts and tables."""
-    from pipelines.cli.output import emit
-    from pipelines.cli.tables import print_answer
-
-    if as_json:
-        emit(document, True)
-    else:
-        print_answer(document)
-
-
-def _rows(rows: list[dict[str, object]], as_json: bool) -> None:
-    from pipelines.cli.output import emit
-    from pipelines.cli.tables import print_table
-
-    if as_json:
-        emit(rows, True)
-    else:
-        print_table(rows)
+        emit(win_rates(opened, reference), json)

@@ -44,20 +44,16 @@ def fail(error: BaseException, *, code: int) -> int:
 
 
 def emit(document: Mapping[str, Any] | list[Any], as_json: bool) -> None:
-    """Prints a document: JSON, or `key  value` lines and one line a row."""
+    """Prints a document: JSON, or `key  value` lines and a table for each list of rows."""
     if as_json:
         print(json.dumps(document, default=str))
         return
+    from pipelines.cli.tables import print_answer, print_table
+
     if isinstance(document, Mapping):
-        for key, value in document.items():
-            print(f"{key:<20} {_short(value)}")
+        print_answer(document)
     else:
-        for row in document:
-            print("  ".join(f"{key}={_short(value)}" for key, value in row.items()))
-
-
-def _short(value: Any) -> str:
-    return json.dumps(value, default=str) if isinstance(value, dict | list) else str(value)
+        print_table(document)
 
 
 def receipt_document(receipt: Any) -> dict[str, Any]:

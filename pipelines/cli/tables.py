@@ -62,7 +62,7 @@ def print_answer(document: Mapping[str, Any]) -> None:
               all(isinstance(row, Mapping) for row in value)}  # fmt: skip
     for name, value in document.items():
         if name not in tables:
-            print(f"{name:<20} {_cell(value)}")
+            print(f"{name:<20} {value if isinstance(value, float) else _cell(value)}")
     for name, rows in tables.items():
         print()
         print_table(rows, name)
