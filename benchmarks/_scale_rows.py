@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from warehouse import Warehouse
+from warehouse.hashing import canonical_json
 from warehouse.records import instruction_row
 
 RATERS, SOURCE = 500, "benchmark"
@@ -32,9 +33,13 @@ def fill(warehouse: Warehouse, votes: int, pairs: int, part: int) -> None:
     sizes: dict[str, int | str] = {"votes": votes, "pairs": pairs, "raters": RATERS, "source": SOURCE}
     for table in ("annotators", "prompts", "generators", "candidates", "media", "pairs", "votes"):
         _insert(warehouse, table, **sizes)
+    read = canonical_json({"campaign_ids": [], "vote_sources": [SOURCE]})
     for run in (1, 2):
         _insert(warehouse, "preferences", **sizes, run=run)
-        warehouse.merge("consensus_runs", [{"consensus_id": f"run{run}", "method": "majority", "raters_json": "{}"}])
+        row = {"consensus_id": f"run{run}", "method": "majority", "params_json": read, "raters_json": "{}"}
+        warehouse.merge("consensus_runs", [row])
+    recipe = canonical_json({"consensus_ids": ["run1", "run2"]})
+    warehouse.merge("recipes", [{"recipe_id": "r", "name": "large", "body_json": recipe}])
     template = "prompt {prompt} one {image_1} two {image_2} is two better ?"
     warehouse.merge("instructions", [instruction_row("t2i", "overall", 1, "pairwise", template)])
     versions = (("whole", 1, 1, 0, pairs), ("part", 1, 1, 0, part), ("part", 2, 2, part // 100, part + part // 100))

@@ -17,7 +17,7 @@ import jinja2
 from pipelines.report.inline import Picture, stored
 from warehouse import Warehouse
 from warehouse.datasets.diff import diff
-from warehouse.datasets.versions import find_version, votes_at
+from warehouse.datasets.versions import counted_sql, find_version, votes_at
 from warehouse.views import using
 
 _FOLDER = Path(__file__).resolve().parent
@@ -30,7 +30,8 @@ ORDER BY d.sample_key LIMIT $3
 """
 _VOTES = """
 SELECT sample_key, pseudonym, annotator_kind, label, seconds FROM sample_votes
-WHERE name = $1 AND version = $2 AND sample_key IN (SELECT unnest($3)) ORDER BY sample_key, pseudonym, vote_id
+WHERE name = $1 AND version = $2 AND sample_key IN (SELECT unnest($3)) AND {counted}
+ORDER BY sample_key, pseudonym, vote_id
 """
 
 
@@ -62,7 +63,7 @@ def _cards(
     place = [version["name"], version["version"]]
     rows = warehouse.rows(using(_ROWS), [*place, limit, list(keys)])
     votes: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    query = using(_VOTES, votes_at(warehouse, version))
+    query = using(_VOTES.format(counted=counted_sql(warehouse, version)), votes_at(warehouse, version))
     for vote in warehouse.rows(query, [*place, [row["sample_key"] for row in rows]]):
         votes[vote["sample_key"]].append(vote)
     return [
@@ -99,8 +100,13 @@ def _write(path: Path, title: str, intro: Mapping[str, Any], cards: Sequence[Car
         values = sorted({card.facets[name] for card in cards})
         if len(values) > 1:
             choices[name] = values
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(_FOLDER), autoescape=True, trim_blocks=True,
-                                     lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FOLDER),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
     text = environment.get_template("samples.html.j2").render(title=title, intro=intro, cards=cards, choices=choices)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     path.parent.mkdir(parents=True, exist_ok=True)

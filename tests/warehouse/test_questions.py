@@ -88,6 +88,17 @@ def test_alpha_is_krippendorffs() -> None:
     assert alpha_of_patterns(np.array([[1, 0]]), np.array([5])) == (None, None)
 
 
+def test_votes_of_another_campaign_are_not_behind_a_version(mine: Warehouse) -> None:
+    """A placebo asks about the same pairs: its votes belong to no sample of this version."""
+    before = agreement(mine, "calm@2")
+    votes = mine.rows("SELECT * FROM votes WHERE NOT deleted ORDER BY vote_id LIMIT 5")
+    placebo = {"task_id": None, "source": "campaign:placebo", "label": "b"}
+    mine.merge("votes", [vote | placebo | {"vote_id": f"elsewhere-{i}"} for i, vote in enumerate(votes)])
+    # A purged past leaves the votes as they stand now.
+    mine.rows("UPDATE dataset_versions SET snapshot_id = -1")
+    assert agreement(mine, "calm@2") == before
+
+
 def test_agreement_of_a_version_and_its_parts(calm: Warehouse) -> None:
     rows = agreement(calm, "calm@1")
     consensus = json.loads(

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warehouse.catalog import Warehouse
-from warehouse.datasets.versions import find_version, votes_at
+from warehouse.datasets.versions import counted_sql, find_version, votes_at
 from warehouse.errors import InvalidInputError
 from warehouse.views import using
 
@@ -28,7 +28,8 @@ SELECT task, dimension, part, n_a, n_b, n_tie, n_both_bad, count(*) AS pairs FRO
     SELECT p.task, v.dimension, {part} AS part, v.pair_id, count(*) FILTER (v.label = 'a') AS n_a,
         count(*) FILTER (v.label = 'b') AS n_b, count(*) FILTER (v.label = 'tie') AS n_tie,
         count(*) FILTER (v.label = 'both_bad') AS n_both_bad
-    FROM sample_votes v JOIN pairs p USING (pair_id) WHERE v.name = $1 AND v.version = $2 AND NOT v.gold GROUP BY ALL
+    FROM (SELECT * FROM sample_votes WHERE {counted}) v JOIN pairs p USING (pair_id)
+    WHERE v.name = $1 AND v.version = $2 AND NOT v.gold GROUP BY ALL
 ) GROUP BY ALL ORDER BY ALL
 """
 
@@ -91,7 +92,8 @@ def agreement(warehouse: Warehouse, reference: str, by: str = "") -> list[dict[s
     if by and by not in SPLIT_BY:
         raise InvalidInputError(f"cannot split agreement by {by!r}", hint=f"one of {', '.join(SPLIT_BY)}")
     version = find_version(warehouse, reference)
-    sql = using(_PATTERNS.format(part=f"v.{by}" if by else "NULL"), votes_at(warehouse, version))
+    patterns = _PATTERNS.format(part=f"v.{by}" if by else "NULL", counted=counted_sql(warehouse, version))
+    sql = using(patterns, votes_at(warehouse, version))
     groups: dict[tuple[Any, ...], list[tuple[int, ...]]] = defaultdict(list)
     for task, dimension, part, *counts in (
         row.values() for row in warehouse.rows(sql, [version["name"], version["version"]])

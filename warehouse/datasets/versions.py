@@ -60,6 +60,28 @@ def votes_at(warehouse: Warehouse, row: Row) -> int | None:
     return int(row["snapshot_id"]) if there else None
 
 
+def counted_sql(warehouse: Warehouse, row: Row) -> str:
+    """SQL over `sample_votes`: did a consensus of this version read the vote, and count its rater?
+
+    Other campaigns, a placebo for example, may have asked about the same pairs. All literals: a join to the runs made
+    millions of votes wait in memory.
+    """
+    recipes = warehouse.rows(f"SELECT body_json FROM recipes WHERE recipe_id = {literal(row['recipe_id'])}")
+    named = json.loads(recipes[0]["body_json"])["consensus_ids"] if recipes else [row["consensus_id"]]
+    listed = ", ".join(map(literal, named))
+    origins, left_out = set[str](), set[str]()
+    for run in warehouse.rows(f"SELECT params_json, raters_json FROM consensus_runs WHERE consensus_id IN ({listed})"):
+        params, raters = json.loads(run["params_json"] or "{}"), json.loads(run["raters_json"] or "{}")
+        origins.update(params.get("campaign_ids", []), params.get("vote_sources", []))
+        left_out.update(rater for rater, about in raters.items() if about.get("excluded"))
+    if not origins:
+        return "true"
+    told = ", ".join(map(literal, sorted(origins)))
+    asked = f"(coalesce(campaign_id, '') IN ({told}) OR source IN ({told}))"
+    gone = ", ".join(map(literal, sorted(left_out)))
+    return f"{asked} AND annotator_id NOT IN ({gone})" if gone else asked
+
+
 def _about(row: Row, tags: dict[tuple[str, int], list[str]]) -> dict[str, Any]:
     counts = json.loads(row["counts_json"])
     return {

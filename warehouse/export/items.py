@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from warehouse.catalog import Warehouse
-from warehouse.datasets.versions import votes_at
+from warehouse.datasets.versions import counted_sql, votes_at
 from warehouse.media.probe import probe
 from warehouse.pseudonyms import Pseudonyms
 from warehouse.records import Row
@@ -22,7 +22,7 @@ _PAGE = 500
 _INTERNAL = ("key", "schema", "rationale_id", "preference_id")
 _VOTES = """
 SELECT sample_key, annotator_id, annotator_kind, label, seconds, guideline_version FROM sample_votes
-WHERE name = $1 AND version = $2 AND sample_key IN (SELECT unnest($3)) ORDER BY sample_key, vote_id
+WHERE name = $1 AND version = $2 AND sample_key IN (SELECT unnest($3)) AND {counted} ORDER BY sample_key, vote_id
 """
 _AUTHORS = "SELECT rationale_id, author_id FROM rationales WHERE rationale_id IN (SELECT unnest(?))"
 
@@ -60,7 +60,8 @@ class Item:
 
 def items(warehouse: Warehouse, version: Row, samples: ShardDataset, pseudonyms: Pseudonyms) -> Iterator[Item]:
     """Every sample of one split in the order of the shards; `version` is the dataset_versions row."""
-    query, place = using(_VOTES, votes_at(warehouse, version)), [version["name"], version["version"]]
+    asked = _VOTES.format(counted=counted_sql(warehouse, version))
+    query, place = using(asked, votes_at(warehouse, version)), [version["name"], version["version"]]
     for start in range(0, len(samples), _PAGE):
         found = samples.__getitems__(range(start, min(start + _PAGE, len(samples))))
         keys = [sample.key for sample in found]
