@@ -3,8 +3,8 @@
 A comparison asks in both orders and averages, which removes the model's liking for a side. Candidates are ranked by
 their expected number of wins, the sum of P(beats the other). `round_robin` plays every pair and is the yardstick;
 `finals` plays two fifths of them and foretells the rest from strengths (Bradley-Terry on the log-odds): everyone meets
-two neighbours in a ring, so that no opponent is everybody's measure; the few best meet each other; then the three that
-lead, of whom two will be chosen, meet everybody else as far as comparisons go.
+two neighbours in a ring, so that no opponent is everybody's measure; then the three that lead, of whom two will be
+chosen, meet everybody else one after the other, the best opponents first, as far as comparisons go.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from scipy import special
 
 from rm.context import Frames
 
-FINALISTS = 5
 LEADERS = 3
 SHARE, AT_LEAST = 0.4, 44
 """Comparisons of `finals`: a share of round robin's, but not fewer than these."""
@@ -71,7 +70,6 @@ def finals(comparer: Comparer, frames: Sequence[Frames]) -> list[Standing]:
         return round_robin(comparer, frames)
     beats = _unplayed(count)
     _play(comparer, frames, [(i, (i + 1) % count) for i in range(count)], beats)
-    _play(comparer, frames, list(combinations(_order(_wins(beats))[:FINALISTS], 2)), beats)
     met: list[int] = []
     for _ in range(LEADERS):
         order = _order(_wins(beats))
