@@ -43,16 +43,18 @@ def _cell(value: Any) -> str:
 
 
 def print_table(rows: Sequence[Mapping[str, Any]], title: str = "") -> None:
-    """Rows of one kind, columns in the order of the first; nothing but `(none)` where there are no rows."""
+    """Rows as a table, columns in the order in which they are met; nothing but `(none)` where there are no rows."""
     console = _console()
     if not rows:
         console.print(f"{title}: (none)" if title else "(none)")
         return
     table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
-    for name, value in rows[0].items():
-        table.add_column(name, justify="right" if isinstance(value, int | float) else "left", overflow="fold")
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    for name in names:
+        is_number = isinstance(rows[0].get(name), int | float)
+        table.add_column(name, justify="right" if is_number else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(_cell(value) for value in row.values()))
+        table.add_row(*(_cell(row.get(name)) for name in names))
     console.print(table)
 
 
