@@ -88,9 +88,10 @@ def _votes(snapshot: Snapshot) -> Counter[str]:
     rows = snapshot.rows(
         "SELECT coalesce(a.kind, 'unknown') AS kind, count(*) AS n FROM @votes v"
         " LEFT JOIN @annotators a ON a.annotator_id = v.annotator_id"
+        " LEFT JOIN @annotation_tasks k ON k.task_id = v.task_id"
         " SEMI JOIN (SELECT pair_id, dimension FROM @preferences f WHERE list_contains(?::VARCHAR[], consensus_id)) f"
         " ON f.pair_id = v.pair_id AND f.dimension = v.dimension"
-        " WHERE NOT coalesce(v.deleted, false) GROUP BY 1",
+        f" WHERE NOT coalesce(v.deleted, false) AND {snapshot.asked} GROUP BY 1",
         [list(snapshot.config.consensus_ids)],
     )
     return Counter({row["kind"]: row["n"] for row in rows})

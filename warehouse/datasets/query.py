@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -31,6 +31,19 @@ SELECT uri FROM @media m WHERE uri IS NOT NULL AND media_id IN (
     SELECT media_id FROM @candidates c SEMI JOIN candidate USING (candidate_id)
     UNION SELECT condition_media_id FROM @prompts t SEMI JOIN shown USING (prompt_id))
 """
+
+
+_HEARD_ELSEWHERE = """
+rationale_id IN (SELECT v.rationale_id FROM @votes v LEFT JOIN @annotation_tasks k ON k.task_id = v.task_id
+    WHERE v.rationale_id IS NOT NULL GROUP BY ALL
+    HAVING NOT bool_or({asked}))
+"""
+
+
+def origins(runs: Iterable[Row]) -> list[str]:
+    """Ids of the campaigns and names of the sources whose votes some consensus runs read."""
+    params = [json.loads(run["params_json"] or "{}") for run in runs]
+    return sorted({name for each in params for key in ("campaign_ids", "vote_sources") for name in each.get(key, ())})
 
 
 def texts(values: Sequence[str]) -> str:
@@ -99,6 +112,23 @@ class Snapshot:
         asked = (f"list_contains({texts(known)}, {subject_sql(kind, Column(column))})" for column in columns)
         # NULL names nothing.
         return f"({' OR '.join(f'coalesce({test}, false)' for test in asked)})"
+
+    @cached_property
+    def asked(self) -> str:
+        """SQL over a vote `v` and its task `k`: did a consensus of the recipe read it?
+
+        Another campaign, a placebo for example, may have asked about the same pairs.
+        """
+        runs = self.rows("SELECT params_json FROM @consensus_runs c WHERE list_contains(?::VARCHAR[], consensus_id)",
+                         [list(self.config.consensus_ids)])
+        told = texts(origins(runs))
+        either = f"list_contains({told}, k.campaign_id) OR list_contains({told}, v.source)"
+        return f"coalesce({either}, false)" if origins(runs) else "true"
+
+    @property
+    def heard_elsewhere(self) -> str:
+        """SQL: was a rationale given with votes that no consensus of the recipe read, and with no other?"""
+        return _HEARD_ELSEWHERE.format(asked=self.asked)
 
     @cached_property
     def usable_licences(self) -> tuple[list[str], list[str]]:

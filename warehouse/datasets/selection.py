@@ -50,7 +50,8 @@ said AS (
     SELECT pair_id, dimension, if(verdict IN ('tie', 'both_bad'), 'tie', verdict) AS side,
         min_by(rationale_id, if(coalesce(verified, false), '0', '1') || rationale_id) AS rationale_id
     FROM @rationales r WHERE {wanted} AND trim(coalesce(text, '')) <> ''
-        AND (coalesce(verified, false) OR author_kind IS DISTINCT FROM 'model') AND NOT {withdrawn} GROUP BY ALL
+        AND (coalesce(verified, false) OR author_kind IS DISTINCT FROM 'model') AND NOT {withdrawn}
+        AND NOT {elsewhere} GROUP BY ALL
 )"""
 _RANKED = """
 ranked AS (
@@ -167,7 +168,11 @@ def _sources(snapshot: Snapshot) -> str:
     parts = [
         _RANKED.format(turn=turn, consensus=consensus, dimensions=texts(config.dimensions)),
         _OTHERS.format(kinds=texts(config.annotator_kinds)),
-        _SAID.format(wanted=str(config.rationales).lower(), withdrawn=snapshot.withdrawn("annotator", "author_id")),
+        _SAID.format(
+            wanted=str(config.rationales).lower(),
+            withdrawn=snapshot.withdrawn("annotator", "author_id"),
+            elsewhere=snapshot.heard_elsewhere,
+        ),
     ]
     more, references = "", none
     if config.references:

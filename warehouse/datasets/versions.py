@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from warehouse.catalog import Warehouse
+from warehouse.datasets.query import origins
 from warehouse.datasets.recipe import SPLITS
 from warehouse.errors import ConflictError, InvalidInputError, NotFoundError
 from warehouse.hashing import content_id, literal
@@ -69,14 +70,12 @@ def counted_sql(warehouse: Warehouse, row: Row) -> str:
     recipes = warehouse.rows(f"SELECT body_json FROM recipes WHERE recipe_id = {literal(row['recipe_id'])}")
     named = json.loads(recipes[0]["body_json"])["consensus_ids"] if recipes else [row["consensus_id"]]
     listed = ", ".join(map(literal, named))
-    origins, left_out = set[str](), set[str]()
-    for run in warehouse.rows(f"SELECT params_json, raters_json FROM consensus_runs WHERE consensus_id IN ({listed})"):
-        params, raters = json.loads(run["params_json"] or "{}"), json.loads(run["raters_json"] or "{}")
-        origins.update(params.get("campaign_ids", []), params.get("vote_sources", []))
-        left_out.update(rater for rater, about in raters.items() if about.get("excluded"))
-    if not origins:
+    runs = warehouse.rows(f"SELECT params_json, raters_json FROM consensus_runs WHERE consensus_id IN ({listed})")
+    raters = [item for run in runs for item in json.loads(run["raters_json"] or "{}").items()]
+    left_out = {rater for rater, about in raters if about.get("excluded")}
+    if not origins(runs):
         return "true"
-    told = ", ".join(map(literal, sorted(origins)))
+    told = ", ".join(map(literal, origins(runs)))
     asked = f"(coalesce(campaign_id, '') IN ({told}) OR source IN ({told}))"
     gone = ", ".join(map(literal, sorted(left_out)))
     return f"{asked} AND annotator_id NOT IN ({gone})" if gone else asked
