@@ -39,3 +39,7 @@ def test_reasons_of_other_campaigns_votes_are_left_out(warehouse: Warehouse) -> 
     assert found == expected
     card = warehouse.rows("SELECT card FROM dataset_versions WHERE name = 'reasons'")[0]["card"]
     assert "## Votes behind the consensus\n\n| annotator kind | n |\n|---|---|\n| unknown | 3 |\n" in card
+    # Raters of no known kind voted: a recipe of human votes leaves out their pairs where they were asked for it.
+    build.run(config(name="human", annotator_kinds=("human",)), warehouse)
+    kept = {sample.facts["pair_id"] for split in SPLITS for sample in open_split(warehouse.root, "human", 1, split)}
+    assert kept == {pair for pair, said in expected.items() if said in ("", "said 3")}

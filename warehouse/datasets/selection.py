@@ -61,7 +61,8 @@ ranked AS (
 _OTHERS = """
 others AS (
     SELECT DISTINCT v.pair_id, v.dimension FROM @votes v LEFT JOIN @annotators a ON a.annotator_id = v.annotator_id
-    WHERE len({kinds}) > 0 AND NOT coalesce(v.deleted, false)
+    LEFT JOIN @annotation_tasks k ON k.task_id = v.task_id
+    WHERE len({kinds}) > 0 AND NOT coalesce(v.deleted, false) AND {asked}
         AND NOT list_contains({kinds}, coalesce(a.kind, 'unknown'))
 )"""
 _REFERENCES = """
@@ -167,7 +168,7 @@ def _sources(snapshot: Snapshot) -> str:
         )
     parts = [
         _RANKED.format(turn=turn, consensus=consensus, dimensions=texts(config.dimensions)),
-        _OTHERS.format(kinds=texts(config.annotator_kinds)),
+        _OTHERS.format(kinds=texts(config.annotator_kinds), asked=snapshot.asked),
         _SAID.format(
             wanted=str(config.rationales).lower(),
             withdrawn=snapshot.withdrawn("annotator", "author_id"),
