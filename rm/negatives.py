@@ -124,7 +124,7 @@ def _spoiled(sample: Sample, warehouse: Warehouse) -> list[tuple[str, Row]]:
 
 
 def _lesson(frames: Frames, prompt: str, number: int) -> tuple[str, Frames]:
-    """The lesson that is this sample's turn, or the next one that shows: a clip that stands still cannot be jumbled."""
+    """The lesson that is this sample's turn, or the next one that shows: a clip that stands still cannot be held."""
     made = ((lesson, attacked(frames, prompt, lesson, number)) for lesson in lessons_for(frames, number))
     return next((lesson, spoiled) for lesson, spoiled in made if visibly(frames, spoiled))
 
