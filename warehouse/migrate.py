@@ -46,10 +46,11 @@ def known() -> list[Migration]:
 
 def applied(connection: duckdb.DuckDBPyConnection) -> set[int]:
     """Numbers of the migrations that the attached lake carries."""
-    query = "SELECT count(*) FROM duckdb_tables() WHERE database_name = 'lake' AND table_name = 'migrations'"
-    if not connection.execute(query).fetchall()[0][0]:
+    # Asking which tables there are makes DuckLake count each of them: 0.15 s.
+    try:
+        return {int(number) for (number,) in connection.execute("SELECT number FROM lake.migrations").fetchall()}
+    except duckdb.CatalogException:
         return set()
-    return {int(number) for (number,) in connection.execute("SELECT number FROM migrations").fetchall()}
 
 
 def apply(connection: duckdb.DuckDBPyConnection, *, where: str) -> list[int]:
