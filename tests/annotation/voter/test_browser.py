@@ -106,6 +106,12 @@ def test_pictures_by_keyboard_to_the_results(browser: Any, start: Start, tmp_pat
     assert reach["x"] > bar["x"] + 1 and reach["x"] + reach["width"] <= bar["x"] + bar["width"] + 1
     page.wait_for_timeout(300)
     page.screenshot(path=str(SCREENSHOTS / "try-results-1280x720.png"))
+    # However many pairs there are, each shows its prompt below its pictures.
+    hidden = """() => { const all = document.querySelector("#gallery");
+        for (const figure of [...all.children, ...all.children]) all.append(figure.cloneNode(true));
+        return [...all.children].filter(figure => figure.querySelector("figcaption").getBoundingClientRect().bottom
+            > figure.getBoundingClientRect().bottom).length }"""
+    assert page.evaluate(hidden) == 0
     page.click("text=Save and finish")
     page.wait_for_selector("#bye:not([hidden])")
     stdout, stderr = process.communicate(timeout=30)
