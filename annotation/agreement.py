@@ -19,11 +19,20 @@ from annotation.ballots import Floats, Ints
 Level = Literal["nominal", "ordinal", "interval"]
 
 
+def _distinct(counts: Ints) -> tuple[Floats, Ints]:
+    """The distinct rows [M, K] in order, and how many there are of each [M]."""
+    sizes = counts.max(axis=0, initial=0) + 1
+    if sizes.astype(np.float64).prod() > 2**62:
+        rows, weight = np.unique(counts, axis=0, return_counts=True)
+        return rows.astype(np.float64), weight
+    # One number a row sorts twenty times as fast as the row does.
+    numbers, weight = np.unique(np.ravel_multi_index(tuple(counts.T), tuple(sizes)), return_counts=True)
+    return np.stack(np.unravel_index(numbers, tuple(sizes)), axis=1).astype(np.float64), weight
+
+
 def _patterns(counts: Ints) -> tuple[Floats, Floats]:
     """Coincidences [M, K, K] of each distinct row of counts with two votes or more, and how many rows have it [M]."""
-    pairable = counts[counts.sum(axis=1) > 1]
-    rows, weight = np.unique(pairable, axis=0, return_counts=True)
-    rows = rows.astype(np.float64)
+    rows, weight = _distinct(counts[counts.sum(axis=1) > 1])
     products = rows[:, :, None] * rows[:, None, :]
     labels = np.arange(counts.shape[1])
     products[:, labels, labels] -= rows

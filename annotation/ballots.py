@@ -7,11 +7,13 @@ sum, not even in its last bit. Deleted votes never get here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from warehouse.records import LABELS
@@ -25,15 +27,15 @@ A, B, TIE, BOTH_BAD = range(len(LABELS))
 
 @dataclass(frozen=True, eq=False)
 class Ballots:
-    """V votes on N pairs by R raters about C candidates; `left` is 1 where a stood left, -1 where b did, 0 unknown.
+    """V votes on N pairs by R raters; `left` is 1 where a stood left, -1 where b did, 0 unknown.
 
-    `pair`, `rater`, `label` (index in LABELS), `left`, `time_s`, `seconds` (NaN unknown) and `gold` are [V];
-    `first` and `second` [N] are the candidates a and b of each pair. Names are sorted.
+    `pair`, `rater`, `label` (index in LABELS), `left`, `time_s`, `seconds` (NaN unknown) and `gold` are [V]; `pairs`
+    and `sides`, the candidates a and b of each pair, are Arrow texts [N]: there may be millions. Names are sorted.
     """
 
-    pairs: Names
+    pairs: pa.Array
     raters: Names
-    candidates: Names
+    sides: tuple[pa.Array, pa.Array]
     pair: Ints
     rater: Ints
     label: Ints
@@ -41,31 +43,48 @@ class Ballots:
     time_s: Floats
     seconds: Floats
     gold: Flags
-    first: Ints
-    second: Ints
 
     def __len__(self) -> int:
         return len(self.pair)
 
+    @cached_property
+    def _numbered(self) -> tuple[pa.Array, Ints]:
+        return numbered(pa.concat_arrays(self.sides))
+
+    @property
+    def candidates(self) -> pa.Array:
+        """Names of the C candidates of all pairs, sorted; numbered when first asked for."""
+        return self._numbered[0]
+
+    @property
+    def first(self) -> Ints:
+        """Candidate a of each pair [N], as an index of `candidates`."""
+        return self._numbered[1][: len(self.pairs)]
+
+    @property
+    def second(self) -> Ints:
+        """Candidate b of each pair [N]."""
+        return self._numbered[1][len(self.pairs) :]
+
     def keep(self, mask: Flags) -> Ballots:
         """Only the votes of `mask` [V]; pairs, raters and candidates keep their indices."""
-        chosen = {name: getattr(self, name)[mask] for name in PER_VOTE}
-        return Ballots(self.pairs, self.raters, self.candidates, **chosen, first=self.first, second=self.second)
+        return self if mask.all() else replace(self, **{name: getattr(self, name)[mask] for name in PER_VOTE})
 
     def only(self, mask: Flags) -> Ballots:
         """The votes of `mask` [V], and the pairs and raters that are left with one, numbered anew."""
         kept = self.keep(mask)
-        pairs, pair = np.unique(kept.pair, return_inverse=True)
-        raters, rater = np.unique(kept.rater, return_inverse=True)
-        return Ballots(
-            pairs=tuple(self.pairs[index] for index in pairs),
+        pairs, pair = _closed_up(kept.pair, len(self.pairs))
+        raters, rater = _closed_up(kept.rater, len(self.raters))
+        if len(pairs) == len(self.pairs) and len(raters) == len(self.raters):
+            return kept
+        chosen = pa.array(pairs)
+        return replace(
+            kept,
+            pairs=self.pairs.take(chosen),
             raters=tuple(self.raters[index] for index in raters),
-            candidates=self.candidates,
-            pair=pair.astype(np.int64),
-            rater=rater.astype(np.int64),
-            **{name: getattr(kept, name) for name in PER_VOTE[2:]},
-            first=self.first[pairs],
-            second=self.second[pairs],
+            sides=tuple(side.take(chosen) for side in self.sides),
+            pair=pair,
+            rater=rater,
         )
 
     def counts(self) -> Ints:
@@ -78,15 +97,20 @@ PER_VOTE = ("pair", "rater", "label", "left", "time_s", "seconds", "gold")
 _SIDES = {"a": 1, "b": -1, None: 0}
 
 
-def indexed(values: pa.Array | pa.ChunkedArray) -> tuple[Names, Ints]:
-    """The distinct strings in order, and the place of each value among them."""
+def _closed_up(indices: Ints, size: int) -> tuple[Ints, Ints]:
+    """Which of 0 … size - 1 are met, in order, and the place of each index among them."""
+    met = np.bincount(indices, minlength=size) > 0
+    return np.flatnonzero(met).astype(np.int64), (np.cumsum(met) - 1)[indices]
+
+
+def numbered(values: pa.Array | pa.ChunkedArray) -> tuple[pa.Array, Ints]:
+    """The distinct texts in order, and the place of each value among them."""
     whole = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
     coded = whole.dictionary_encode()
-    names = np.array(coded.dictionary.to_pylist(), dtype=object)
-    order = np.argsort(names)
+    order = pc.sort_indices(coded.dictionary)
     place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    return tuple(names[order].tolist()), place[coded.indices.to_numpy()]
+    place[order.to_numpy()] = np.arange(len(order))
+    return coded.dictionary.take(order), place[coded.indices.to_numpy()]
 
 
 def ballots_of(table: pa.Table) -> Ballots:
@@ -94,15 +118,14 @@ def ballots_of(table: pa.Table) -> Ballots:
 
     The rows come sorted by pair, rater and vote.
     """
-    pairs, pair = indexed(table["pair_id"])
-    raters, rater = indexed(table["annotator_id"])
+    pairs, pair = numbered(table["pair_id"])
+    raters, rater = numbered(table["annotator_id"])
     _, where = np.unique(pair, return_index=True)
     sides = [table[name].take(pa.array(where)).combine_chunks() for name in ("candidate_a", "candidate_b")]
-    candidates, both = indexed(pa.concat_arrays(sides))
     return Ballots(
         pairs=pairs,
-        raters=raters,
-        candidates=candidates,
+        raters=tuple(raters.to_pylist()),
+        sides=(sides[0], sides[1]),
         pair=pair,
         rater=rater,
         label=table["label"].to_numpy().astype(np.int64),
@@ -110,8 +133,6 @@ def ballots_of(table: pa.Table) -> Ballots:
         time_s=table["time_s"].to_numpy().astype(np.float64),
         seconds=table["seconds"].cast(pa.float64()).fill_null(np.nan).to_numpy(),
         gold=table["gold"].to_numpy().astype(np.bool_),
-        first=both[: len(pairs)],
-        second=both[len(pairs) :],
     )
 
 

@@ -27,11 +27,13 @@ from annotation.populations import camps, split_pairs
 from annotation.quality import QualityRules, RaterQuality, excluded, rate, with_repeats
 from warehouse import Warehouse
 from warehouse.errors import ConfigError
-from warehouse.hashing import canonical_json, content_id
+from warehouse.hashing import Column, canonical_json, content_id, content_id_sql, literal
 from warehouse.records import LABELS, Row
 from warehouse.stage import Receipt, Recorder, StageConfig, run_stage
 
 _DIGITS = 6
+_JUDGED = Column("pair_id"), Column("dimension")
+_ROWS = "SELECT {id} AS preference_id, {of} AS consensus_id, * FROM made"
 _EPOCH = datetime(1970, 1, 1)
 
 
@@ -96,16 +98,13 @@ def _agreement(votes: Ballots, camp: Ints, config: ConsensusConfig) -> dict[str,
     }
 
 
-def _preferences(votes: Ballots, camp: Ints, merged: Merged, dimension: str, consensus_id: str) -> pa.Table:
-    """Columns of the preferences table."""
-    counts, size = votes.counts(), len(votes.pairs)
-    ids = [content_id("preference", consensus_id, pair_id, dimension) for pair_id in votes.pairs]
+def _preferences(votes: Ballots, camp: Ints, merged: Merged, dimension: str) -> pa.Table:
+    """Columns of the preferences table, without the ids that follow from the consensus."""
+    counts = votes.counts()
     named = {"n_a": A, "n_b": B, "n_tie": TIE, "n_both_bad": BOTH_BAD}
     return pa.table({
-        "preference_id": pa.array(ids, pa.string()),
-        "consensus_id": pa.array([consensus_id] * size, pa.string()),
-        "pair_id": pa.array(votes.pairs, pa.string()),
-        "dimension": pa.array([dimension] * size, pa.string()),
+        "pair_id": votes.pairs,
+        "dimension": pa.repeat(dimension, len(votes.pairs)),
         "p_a": np.round(merged.p_a, _DIGITS),
         "p_tie": np.round(merged.p_tie, _DIGITS),
         "n_votes": counts.sum(axis=1),
@@ -152,14 +151,14 @@ class _Outcome:
         votes, camp = counted(part, self.panel, dimension)
         self.agreement[dimension] = _agreement(votes, camp, self.config)
         merged = merge_votes(votes, self.config.method)
-        table = _preferences(votes, camp, merged, dimension, self.consensus_id)
+        table = _preferences(votes, camp, merged, dimension)
         self.preferences.append(table)
         self.split_pairs += int(table["split_population"].to_numpy().sum())
         for name, values in _figures(votes, merged).items():
             for key, value in values.items():
                 self._figures[name].setdefault(key, {})[dimension] = value
 
-    def row(self, identity: Mapping[str, Any], digest: str) -> Row:
+    def row(self, identity: Mapping[str, Any], digest: str, n_pairs: int) -> Row:
         """Row of consensus_runs."""
         out = set(self.panel.out)
         raters = {
@@ -172,7 +171,7 @@ class _Outcome:
             "params_json": canonical_json(dict(identity)),
             "input_digest": digest,
             "n_votes": sum(part["votes"] for part in self.agreement.values()),
-            "n_pairs": len({name for table in self.preferences for name in table["pair_id"].to_pylist()}),
+            "n_pairs": n_pairs,
             "agreement_json": canonical_json(self.agreement),
             "raters_json": canonical_json(raters),
         }
@@ -209,10 +208,14 @@ def run(config: ConsensusConfig, warehouse: Warehouse) -> Receipt:
         for done, (dimension, part) in enumerate(election.parts.items()):
             recorder.progress(done, len(election.parts), dimension)
             outcome.add(dimension, part)
-        row = outcome.row(identity, election.digest)
-        with warehouse.commit(f"consensus {consensus_id}"):
-            made = pa.concat_tables(outcome.preferences)
-            recorder.count("preferences", warehouse.merge("preferences", made, run_id=recorder.run_id))
+        with warehouse.scratch() as scratch, warehouse.commit(f"consensus {consensus_id}"):
+            scratch.load("made", pa.concat_tables(outcome.preferences))
+            n_pairs = int(scratch.run("SELECT count(DISTINCT pair_id) FROM made")[0][0])
+            row = outcome.row(identity, election.digest, n_pairs)
+            of = literal(consensus_id)
+            rows = _ROWS.format(id=content_id_sql("preference", consensus_id, *_JUDGED), of=of)
+            made = scratch.insert("preferences", rows, run_id=recorder.run_id, among=f"consensus_id = {of}")
+            recorder.count("preferences", made)
             pauses = _pauses(consensus_id, election, outcome.panel)
             warehouse.merge("annotator_events", pauses, run_id=recorder.run_id)
             warehouse.merge("consensus_runs", [row], run_id=recorder.run_id)

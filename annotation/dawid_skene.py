@@ -8,8 +8,10 @@ rater, the plain estimate is sure of too much. Smoothing 0 is the method as publ
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
+from scipy import sparse
 
 from annotation.ballots import Floats, Ints
 
@@ -31,18 +33,14 @@ class DawidSkene:
         return correct
 
 
-def _confusion(posterior: Floats, pair: Ints, cell: Ints, raters: int, smoothing: float) -> Floats:
-    labels = posterior.shape[1]
-    given = np.stack(
-        [np.bincount(cell, weights=posterior[pair, true], minlength=raters * labels) for true in range(labels)], axis=1
-    )
-    counts = given.reshape(raters, labels, labels).transpose(0, 2, 1)
+def _confusion(counts: Floats, smoothing: float) -> Floats:
+    """Shares of the labels given [R, K true, K given] from their expected numbers."""
     if smoothing:
         crowd = counts.sum(axis=0) + _TINY
         counts = counts + smoothing * crowd / crowd.sum(axis=1, keepdims=True)
     total = counts.sum(axis=2, keepdims=True)
     # A rater who never met a label says nothing about it.
-    shares: Floats = np.divide(counts, total, out=np.full(counts.shape, 1.0 / labels), where=total > 0)
+    shares: Floats = np.divide(counts, total, out=np.full(counts.shape, 1.0 / counts.shape[2]), where=total > 0)
     return shares
 
 
@@ -81,15 +79,19 @@ def _fit(
 ) -> DawidSkene:
     """EM where every label was given by somebody."""
     pairs, raters, labels = shape
-    cell = rater * labels + label
+    # Who said what of which pair: both steps are products with this matrix [N, R K], once over the votes each.
+    said = sparse.csr_matrix((np.ones(len(pair)), (pair, rater * labels + label)), shape=(pairs, raters * labels))
     counts = np.bincount(pair * labels + label, minlength=pairs * labels).reshape(pairs, labels).astype(np.float64)
     total = counts.sum(axis=1, keepdims=True)
     posterior: Floats = np.divide(counts, total, out=np.full(counts.shape, 1.0 / labels), where=total > 0)
+    judged = (total[:, 0] > 0).astype(np.float64)
     previous, done = -np.inf, 0
     while True:
-        prior: Floats = posterior[total[:, 0] > 0].mean(axis=0)
-        confusion = _confusion(posterior, pair, cell, raters, smoothing)
-        posterior, likelihood = _expect(prior, np.log(confusion + _TINY)[rater, :, label], pair, pairs)
+        prior: Floats = judged @ posterior / judged.sum()
+        expected = (said.T @ posterior).reshape(raters, labels, labels).transpose(0, 2, 1)
+        confusion = _confusion(expected, smoothing)
+        chance = np.log(confusion + _TINY).transpose(0, 2, 1).reshape(raters * labels, labels)
+        posterior, likelihood = _expect(said @ chance + np.log(prior + _TINY))
         likelihood /= len(pair)
         done += 1
         if likelihood - previous < tolerance or done >= iterations:
@@ -97,11 +99,10 @@ def _fit(
         previous = likelihood
 
 
-def _expect(prior: Floats, seen: Floats, pair: Ints, pairs: int) -> tuple[Floats, float]:
-    """Posterior of each pair and log likelihood; `seen` [V, K] is the log chance of each vote under each label."""
-    votes = [np.bincount(pair, weights=seen[:, true], minlength=pairs) for true in range(seen.shape[1])]
-    joint = np.log(prior + _TINY) + np.stack(votes, axis=1)
-    highest = joint.max(axis=1, keepdims=True)
+def _expect(joint: Floats) -> tuple[Floats, float]:
+    """Posterior of each pair and log likelihood, from the log chance of its votes under each label [N, K]."""
+    # Column by column: NumPy takes four times as long over rows of a few numbers.
+    highest = reduce(np.maximum, joint.T)[:, None]
     weight = np.exp(joint - highest)
-    scale = weight.sum(axis=1, keepdims=True)
+    scale = sum(weight.T)[:, None]
     return weight / scale, float((highest + np.log(scale)).sum())

@@ -51,7 +51,7 @@ def _certainties(election: Election) -> tuple[dict[str, float], dict[str, int]]:
     for part in election.parts.values():
         votes = part.only(~part.gold)
         counts = votes.counts().sum(axis=1).tolist()
-        for name, value, count in zip(votes.pairs, certainty_of(votes).tolist(), counts, strict=True):
+        for name, value, count in zip(votes.pairs.to_pylist(), certainty_of(votes).tolist(), counts, strict=True):
             certain[name] = min(certain.get(name, 1.0), value)
             given[name] = min(given.get(name, count), count)
     return certain, given

@@ -19,6 +19,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field
 from scipy import sparse, stats
 
@@ -124,12 +126,19 @@ def _medians(votes: Ballots) -> Floats:
     return np.array([np.median(group) if len(group) else np.nan for group in groups])
 
 
+def _known(questions: pa.Array, gold: Mapping[str, int]) -> Ints:
+    """The known answer of each question [N], -1 where there is none."""
+    place = pc.index_in(questions, value_set=pa.array(list(gold), pa.string())).fill_null(len(gold)).to_numpy()
+    answers: Ints = np.array([*gold.values(), -1], np.int64)[place]
+    return answers
+
+
 def rate(votes: Ballots, camp: Ints, gold: Mapping[str, int], rules: QualityRules) -> dict[str, RaterQuality]:
     """Figures and flags by rater id; `camp` [V] is 0 or 1, `gold` the label index of questions with known answers.
 
     Known answers are the larger camp's; where there are two camps they flag nobody.
     """
-    known = np.array([gold.get(name, -1) for name in votes.pairs], np.int64)[votes.pair]
+    known = _known(votes.pairs, gold)[votes.pair]
     right, gold_votes = _per_rater(votes, votes.label == known, known >= 0)
     agreed, compared = _with_others(votes, camp)
     chosen = (votes.label < TIE) & (votes.left != 0)

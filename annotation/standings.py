@@ -129,7 +129,7 @@ def from_votes(warehouse: Warehouse, task: str, dimension: str) -> Standings:
                         strength_sd=_PRIOR_SD)
     met = np.bincount(first, minlength=size) + np.bincount(second, minlength=size)
     variance = 1.0 / (1.0 / _PRIOR_SD**2 + met / 4.0)
-    figures = zip(votes.candidates, fit.strength, variance, strict=True)
+    figures = zip(votes.candidates.to_pylist(), fit.strength, variance, strict=True)
     of = {name: Standing(float(strength), float(spread)) for name, strength, spread in figures}
     return Standings(of, _met(warehouse, task, dimension))
 

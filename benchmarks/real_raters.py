@@ -77,7 +77,7 @@ def order(rows: list[dict[str, str]]) -> tuple[dict[str, float], dict[str, float
     scores: dict[str, list[int]] = defaultdict(list)
     for row in rows:
         scores[row["t2i_model"]].append(int(row["answer"]))
-    return (dict(zip(votes.candidates, fit.strength.tolist(), strict=True)),
+    return (dict(zip(votes.candidates.to_pylist(), fit.strength.tolist(), strict=True)),
             {name: float(np.mean(values)) for name, values in scores.items()})
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from warehouse.tables import KEYS
+
 
 class Scratch:
     """Statements on the warehouse's own connection, in which temporary tables and the lake's meet."""
@@ -46,6 +48,22 @@ class Scratch:
             self.table(name, "SELECT * FROM scratch_rows")
         finally:
             self._connection.unregister("scratch_rows")
+
+    def insert(
+        self, table: str, sql: str, params: Mapping[str, Any] | None = None, *, run_id: str, among: str = "true"
+    ) -> int:
+        """Rows of a query into a table of the lake where their key is new, and how many; it gives each key once.
+
+        `among` is SQL over the table `t` that is true for all rows that could have such a key.
+        """
+        given = {name: value for name, value in (params or {}).items() if f"${name}" in sql}
+        names = [name for name, *_ in self.run(f"DESCRIBE {sql}", given)]
+        keys = " AND ".join(f"t.{key} = s.{key}" for key in KEYS[table])
+        statement = (
+            f"INSERT INTO {table} ({', '.join(names)}, run_id) SELECT s.*, $run_id FROM ({sql}) s"
+            f" ANTI JOIN (SELECT * FROM {table} t WHERE {among}) t ON {keys}"
+        )
+        return int(self.run(statement, given | {"run_id": run_id})[0][0])
 
     def batches(self, sql: str, rows: int = 50_000) -> Iterator[pa.RecordBatch]:
         """A query's rows, so many at a time; no other statement may run before the last one."""

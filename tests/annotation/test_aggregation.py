@@ -39,7 +39,7 @@ def _frame(rows: Sequence[Row]) -> pd.DataFrame:
 
 
 def _aligned(frame: pd.DataFrame, votes: Ballots) -> np.ndarray:
-    return frame.reindex(index=list(votes.pairs), columns=list(LABELS)).fillna(0.0).to_numpy()
+    return frame.reindex(index=votes.pairs.to_pylist(), columns=list(LABELS)).fillna(0.0).to_numpy()
 
 
 def test_majority_is_that_of_crowd_kit() -> None:

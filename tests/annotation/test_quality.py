@@ -104,7 +104,7 @@ def test_a_minority_with_its_own_taste_is_a_camp() -> None:
     camp = camps(votes)
     assert camp.tolist() == [1] * 7 + [0] * 13
     split = split_pairs(votes, camp)
-    divided = np.array([int(name[1:]) % 3 == 0 for name in votes.pairs])
+    divided = np.array([int(name[1:]) % 3 == 0 for name in votes.pairs.to_pylist()])
     assert split[divided].mean() > 2 * split[~divided].mean() and split[divided].mean() > 0.4
 
 
@@ -124,5 +124,5 @@ def test_raters_who_agree_in_everything_are_one_population() -> None:
 def test_a_minority_is_not_taken_for_spammers() -> None:
     rows = _two_tastes(5, 20, 6)
     votes = ballots(rows)
-    found = rate(votes, camps(votes)[votes.rater], {name: 0 for name in votes.pairs}, RULES)
+    found = rate(votes, camps(votes)[votes.rater], {name: 0 for name in votes.pairs.to_pylist()}, RULES)
     assert not any("spammer" in rating.flags for rating in found.values())

@@ -6,7 +6,7 @@ in one commit. Rows that the warehouse holds are left as they are, so that a sec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,7 +25,6 @@ from warehouse.importers.told import Told, place_of
 from warehouse.records import annotator_row, generator_row
 from warehouse.scratch import Scratch
 from warehouse.stage import Recorder
-from warehouse.tables import KEYS
 
 _USED = """
 SELECT q.* FROM asked q JOIN couples c USING (pair_id) SEMI JOIN ballots b ON b.pair = c.pair WHERE q.reason IS NULL"""
@@ -143,11 +142,11 @@ class TableImport:
                  "licence": facts.licence_id, "now": now}  # fmt: skip
         prompts = _PROMPTS.format(place=self.questions.place_sql("min(row)"))
         queries = {"prompts": prompts, "candidates": _CANDIDATES, "pairs": _PAIRS}
-        counts = {table: self._insert(table, sql, given, run_id) for table, sql in queries.items()}
+        counts = {table: self.scratch.insert(table, sql, given, run_id=run_id) for table, sql in queries.items()}
         counts["media_absent"] = self._absent()
         # Votes are the most: they get the room of what is not needed any more.
         self.scratch.forget("used", "shown", "judged", "asked")
-        counts["votes"] = self._insert("votes", _VOTES, given, run_id)
+        counts["votes"] = self.scratch.insert("votes", _VOTES, given, run_id=run_id)
         return counts | {"ties": ties}, conflicts
 
     def _people(self, run_id: str) -> None:
@@ -160,17 +159,6 @@ class TableImport:
             self.warehouse.merge(table, rows, run_id=run_id)
         for rows in self.told.media_rows:
             self.warehouse.merge("media", rows, run_id=run_id)
-
-    def _insert(self, table: str, sql: str, given: Mapping[str, object], run_id: str) -> int:
-        """Rows whose key is new; the query gives each key once."""
-        used = {name: value for name, value in given.items() if f"${name}" in sql}
-        names = [name for name, *_ in self.scratch.run(f"DESCRIBE {sql}", used)]
-        keys = " AND ".join(f"t.{key} = s.{key}" for key in KEYS[table])
-        statement = (
-            f"INSERT INTO {table} ({', '.join(names)}, run_id) SELECT s.*, $run_id FROM ({sql}) s"
-            f" ANTI JOIN {table} t ON {keys}"
-        )
-        return int(self.scratch.run(statement, used | {"run_id": run_id})[0][0])
 
     def _absent(self) -> int:
         """Items without media."""
