@@ -41,6 +41,11 @@ def test_levels_are_those_of_the_krippendorff_package(rows: list[list[int]], lev
     assert alpha(counts, level, values) == pytest.approx(expected, abs=1e-9)
 
 
+def test_patterns_too_large_for_one_number() -> None:
+    counts = _counts([[200_000, 50_000, 3, 70_000], [0, 90_000, 80_000, 1], [200_000, 50_000, 3, 70_000]])
+    assert alpha(counts) == pytest.approx(krippendorff.alpha(value_counts=counts, level_of_measurement="nominal"))
+
+
 def test_raw_agreement_by_hand() -> None:
     """One couple of three agrees on the first pair, all three on the second; a single vote says nothing."""
     assert raw_agreement(_counts([[2, 1, 0, 0], [0, 3, 0, 0], [1, 0, 0, 0]])) == pytest.approx((1 / 3 + 1) / 2)
