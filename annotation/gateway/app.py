@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
-import html
 import json
 import logging
 import time
@@ -28,6 +27,8 @@ from annotation.gateway.admissions import Admissions
 from annotation.gateway.assets import Assets
 from annotation.gateway.bell import Bell
 from annotation.gateway.desk import Desk, body_is_pass, without_others
+from annotation.gateway.door import Obstacle
+from annotation.gateway.home import home_page, told
 from annotation.gateway.media import media_router
 from annotation.gateway.queue import Queue
 from annotation.gateway.sessions import COOKIE, Session, Sessions
@@ -44,8 +45,15 @@ _LOG = logging.getLogger("rewarddance.gateway")
 _SENT_ON = ("accept", "content-type", "range", "if-none-match", "if-modified-since")
 _SENT_BACK = ("content-type", "cache-control", "etag", "last-modified", "content-range", "accept-ranges")
 _METHODS = ["GET", "POST", "PATCH", "PUT", "DELETE"]
-_HIDE = ("<style>.ls-menu-header,.lsf-menu-header,.dm-label-view__header-back{display:none!important}"
-         ".lsf-content-wrapper__body,.lsf-content-wrapper__content,.lsf-datamanager{height:100vh!important}</style>")
+# What the page has for owners is hidden, and clips start anew by a key, which Label Studio has no action for.
+_HEAD = ("<style>.ls-menu-header,.lsf-menu-header,.dm-label-view__header-back{display:none!important}"
+         ".lsf-content-wrapper__body,.lsf-content-wrapper__content,.lsf-datamanager{height:100vh!important}</style>"
+         "<script>addEventListener('keydown', event => {"
+         "if (event.key === 'o' && !event.ctrlKey && !event.target.closest('textarea, input[type=text]'))"
+         " for (const clip of document.querySelectorAll('video')) clip.currentTime = 0 })</script></head>")
+# Clips play by one key; Label Studio's own takes three at once. Where its page is another one, that stays.
+_KEYS = (b"editor_keymap: mergedEditorKeymap",
+         b'editor_keymap: Object.assign({"media:playpause": {key: "p", description: "Play"}}, mergedEditorKeymap)')
 
 # The page starts as a Data Manager: it wants a view, saves it and lists its tasks. Nothing of that reaches the server.
 _VIEW = {"id": 1, "order": 0, "data": {"title": "Work", "type": "list", "target": "tasks",
@@ -73,7 +81,7 @@ class Gateway:
         self.signer = MediaSigner(own_secret(self.folder / "media.key"))
         self.shelf = Shelf(server.media_url, self.secret) if server.media_url else None
         self.admissions = Admissions(warehouse, self.sessions, self.signer, self.desk.campaigns.get)
-        self.assets, self.stock = Assets(), Stock()
+        self.assets, self.stock = Assets(), Stock(state.connect(self.folder))
         self.bell = Bell(warehouse) if server.bell else None
         self._looking = asyncio.Lock()
 
@@ -133,16 +141,12 @@ class Gateway:
             return PlainTextResponse("open your personal link first", 403)
         await session.enter()
         await self._look()
-        work = [(number, self.desk.campaigns[number]["name"], self._stands(session, number) or
-                 f"{queue.left(session.number)} left") for number, queue in sorted(self.desk.queues.items())]
-        if len(work) == 1:
-            return RedirectResponse(_page(work[0][0]), 303)
-        items = "".join(f'<li><a href="{_page(number)}">{html.escape(name)}</a>: {told}</li>'
-                        for number, name, told in work)
-        listed = f"<ul>{items}</ul>" if items else "<p>Nothing yet.</p>"
-        return HTMLResponse(f"<!doctype html><title>Your work</title><h1>Your work</h1>{listed}")
+        work = [(_page(number), str(self.desk.campaigns[number]["name"]),
+                 told(self._stands(session, number), queue.left(session.number)))
+                for number, queue in sorted(self.desk.queues.items())]
+        return RedirectResponse(work[0][0], 303) if len(work) == 1 else HTMLResponse(home_page(work))
 
-    def _stands(self, session: Session, project: int) -> str:
+    def _stands(self, session: Session, project: int) -> Obstacle:
         """What stands between a rater and a project's campaign, "" where nothing does."""
         campaign = self.desk.campaigns.get(project)
         return self.admissions.door.obstacle(session.rater.email, campaign) if campaign else ""
@@ -178,7 +182,7 @@ class Gateway:
         if allowed.way == rules.PAGE:
             # A server with an address of its own writes it into the page; through us everything is relative.
             page = bytes(answer.body).replace(str(session.http.base_url).rstrip("/").encode(), b"")
-            page = page.replace(b"</head>", _HIDE.encode() + b"</head>", 1)
+            page = page.replace(b"</head>", _HEAD.encode(), 1).replace(*_KEYS)
             return HTMLResponse(page, answer.status_code)
         return answer
 
@@ -208,13 +212,10 @@ class Gateway:
 
     async def _dealt(self, session: Session, project: int, number: int, queue: Queue) -> dict[str, Any]:
         """The task that a rater was given, from stock where they see it for the first time; {} where it is gone."""
-        async def ask(path: str, **params: Any) -> httpx.Response:
-            return await self._ask(session, "GET", path, params=params)
-
         if queue.shown(number, session.number):
-            answer = await ask(f"/api/tasks/{number}/")
+            answer = await self._ask(session, "GET", f"/api/tasks/{number}/")
             return {} if answer.status_code == 404 else dict(answer.raise_for_status().json())
-        return await self.stock.take(ask, project, number, queue.ahead(STOCK, time.monotonic()))
+        return await self.stock.take(project, number, queue.ahead(STOCK, time.monotonic()))
 
     async def _task(self, request: Request, session: Session, allowed: rules.Allowed) -> Response:
         """A task, its drafts, or a new answer: only of what the rater was given."""

@@ -73,7 +73,7 @@ class Heard:
     notes: list[Note] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     edited: list[int] = field(default_factory=list)
-    gone: list[str] = field(default_factory=list)
+    gone: list[int] = field(default_factory=list)
     cursor: str = ""
 
 

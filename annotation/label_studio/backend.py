@@ -99,8 +99,8 @@ class LabelStudio:
                     marks[str(project)] = mark.plain()
                     heard.cursor = json.dumps(marks, sort_keys=True)
                     yield heard
-            except NotFoundError as error:
-                yield Heard(cursor=json.dumps(marks, sort_keys=True), gone=[error.message])
+            except NotFoundError:
+                yield Heard(cursor=json.dumps(marks, sort_keys=True), gone=[project])
 
     def published(self) -> dict[int, str]:
         """The XML under which each project of this campaign was published, by project number."""

@@ -10,6 +10,7 @@ what we need.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import time
@@ -36,7 +37,9 @@ class StudioClient:
         self._token = token
         self._access = ""
         self.clock = ""
-        self._http = httpx.Client(base_url=self.url, timeout=timeout_s, follow_redirects=False)
+        # Certificates take 0.07 s to load; plain HTTP has none.
+        self._http = httpx.Client(base_url=self.url, timeout=timeout_s, follow_redirects=False,
+                                  verify=self.url.startswith("https"))
 
     def close(self) -> None:
         """Release the connections."""
@@ -106,13 +109,19 @@ class StudioClient:
         if answer.status_code in (401, 403):
             hint = "the token was revoked or belongs to another server: set LABEL_STUDIO_API_KEY to a new one"
             return ConfigError(f"Label Studio refuses the token ({said})", where=self.url, hint=hint)
-        if answer.status_code == 404:
+        if answer.status_code == 404 and answer.content.startswith(b"{"):
             return NotFoundError(said, where=self.url, hint="was the project deleted?")
+        if answer.status_code == 404:
+            hint = "is this the address of Label Studio itself?"
+            return ConfigError(f"no Label Studio answers there: {said}", where=self.url, hint=hint)
         if answer.status_code < 500 and answer.status_code not in (408, 429) and not answer.is_redirect:
             return ConfigError(f"Label Studio refuses the request: {said}", where=self.url)
         return BackendError(f"Label Studio is in trouble: {said}", where=self.url, hint=_AGAIN)
 
 
 def _start(answer: httpx.Response) -> str:
-    """The first words of a body, without mark-up."""
+    """Label Studio's own words, else the first words of a body, without mark-up."""
+    with contextlib.suppress(json.JSONDecodeError, TypeError, LookupError, AttributeError):
+        said = answer.json()
+        return " ".join([said["detail"], *map(str, (said.get("validation_errors") or {}).values())])[:400]
     return " ".join(re.sub(r"<[^>]*>", " ", answer.text[:2000]).split())[:200]

@@ -34,8 +34,9 @@ BRUSH = "regions_"
 _LONGEST_MASK = 2_000_000
 # The tag takes pixels only: as many as 1280x720 has beside the prompt and four questions.
 _CLIP = 'sync="clips" height="260" timelineHeight="0" muted="true"'
-_PICTURE = 'zoom="true" negativeZoom="false" zoomControl="false" rotateControl="false" ' \
-           'brightnessControl="false" contrastControl="false"'
+# A picture is as high as the page has room for (page.css), whatever its shape.
+_PICTURE = 'maxHeight="var(--room)" horizontalAlignment="center" zoom="true" negativeZoom="false" ' \
+           'zoomControl="false" rotateControl="false" brightnessControl="false" contrastControl="false"'
 
 
 @dataclass(frozen=True)

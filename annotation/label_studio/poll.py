@@ -57,6 +57,9 @@ def poll(client: StudioClient, project: int, mark: Mark, having: str = "") -> It
 
     `having` is that of `projects.pages_of`. Raises what the client raises.
     """
+    if mark.at is None and not having:
+        yield from _first(client, project)
+        return
     stamps, sure, bound = dict(mark.seen), None, _clock(client)
     asked = bound
     for page in _pages(client, project, mark, having):
@@ -81,6 +84,22 @@ def poll(client: StudioClient, project: int, mark: Mark, having: str = "") -> It
         yield from poll(client, project, end, having)
     else:
         yield [], end
+
+
+def _first(client: StudioClient, project: int) -> Iterator[tuple[projects.Page, Mark]]:
+    """Tasks that somebody passed by or answered: of the others of a project that was never heard there is no news.
+
+    No mark goes beyond the time at which this began, since a task that was passed by later may be missing. Skips, which
+    are few, come first and move none.
+    """
+    began, stamps, mark = _clock(client), dict[int, datetime](), Mark()
+    for having in ("cancelled_annotations", "total_annotations"):
+        for page in projects.pages_of(client, project, "all", having=having):
+            stamps |= {task["id"]: moment(task["updated_at"]) for task in page}
+            if having == "total_annotations":
+                mark = mark.moved(min(began, moment(page[-1]["updated_at"])), stamps)
+            yield page, mark
+    yield [], mark.moved(began, stamps) if stamps else mark
 
 
 def _pages(client: StudioClient, project: int, mark: Mark, having: str) -> Iterator[projects.Page]:

@@ -33,6 +33,8 @@ from warehouse.records import Row, annotator_row
 from warehouse.stage import Receipt, Recorder, StageConfig, run_stage
 
 _LOCK_S = 600.0
+# Projects that an error names.
+_NAMED = 5
 _CAMPAIGNS = """
 SELECT campaign_id, name, backend, guideline_version, dimensions_json, config_json FROM campaigns
 WHERE backend IN (SELECT unnest(?::VARCHAR[])) AND (? = '' OR name = ?) ORDER BY created_at, campaign_id
@@ -111,15 +113,21 @@ def _all(warehouse: Warehouse, rows: Sequence[Row], full: bool) -> list[Receipt]
             receipts += _take_in(warehouse, row, heard, since)
             since = heard.cursor
             edited += [f"{row['name']}: project {project}" for project in heard.edited]
-            gone += [f"{row['name']}: {message}" for message in heard.gone]
+            gone += [f"{row['name']}: project {project}" for project in heard.gone]
     if gone:
-        raise NotFoundError(f"projects are gone from Label Studio ({'; '.join(gone)}); votes taken in before stay",
+        raise NotFoundError(f"projects are gone from Label Studio ({_some(gone)}); votes taken in before stay",
                             hint="restore the project from Label Studio's own backup, or publish another campaign")
     if edited:
-        raise ConflictError(f"the label config was edited by hand in Label Studio ({'; '.join(edited)}); what fits the "
+        raise ConflictError(f"the label config was edited by hand in Label Studio ({_some(edited)}); what fits the "
                             "published one was taken in, the rest are rejects",
                             hint="rewarddance annotate publish with the same options puts it back")
     return receipts
+
+
+def _some(projects: Sequence[str]) -> str:
+    """The first of them, and how many more there are."""
+    more = len(projects) - _NAMED
+    return "; ".join([*projects[:_NAMED], *([f"and {more} more"] if more > 0 else [])])
 
 
 def _cursor(warehouse: Warehouse, row: Row) -> str:

@@ -106,7 +106,9 @@ def up(
     typer.echo("starting (the very first time takes some minutes) ...", err=True)
     wishes = Wishes(read_names(raters) if raters else (), database, listen, public_url.rstrip("/"), media, bell)
     answer = start(warehouse, wishes, agree, warn)
-    emit(answer, json)
+    emit(answer if json else {name: value for name, value in answer.items() if name != "links"}, json)
+    for name, link in ({} if json else answer["links"]).items():
+        typer.echo(f"{name:<20} {link}")
     _leave(answer, fail_if_unchanged)
 
 

@@ -88,7 +88,7 @@ def payroll(
         rows = earned(opened, campaign, longest)
     if csv:
         _write_csv(csv, rows)
-    emit({**totals(rows), "days": rows} if json else [*rows, totals(rows)], json)
+    emit({**totals(rows), "days": rows}, json)
 
 
 def extra(
@@ -211,13 +211,19 @@ def questions(
 
 def _in_words(found: dict[str, Any]) -> dict[str, str]:
     rows = {name: found[name] for name in ("votes", "hours", "cost", "end")}
-    words = {name: f"{row['expected']}  ({row['low']} to {row['high']})" for name, row in rows.items()}
+    words = {name: f"{_number(row['expected'])}  ({_number(row['low'])} to {_number(row['high'])})"
+             for name, row in rows.items()}  # fmt: skip
     known = [name for name, there in found["from_history"].items() if there]
     return words | {
         "seconds a vote": str(found["seconds_per_vote"]),
         "disagreement": f"{found['disagreement']:.0%}",
         "from history": ", ".join(known) or "nothing yet",
     }
+
+
+def _number(value: Any) -> str:
+    """Thousands apart, decimals where there are some; a date as it is."""
+    return f"{value:,.10g}" if isinstance(value, float) else str(value)
 
 
 def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
@@ -234,32 +240,28 @@ def _share(value: float | None, n: int | None = None) -> str:
 
 
 def _print_report(found: dict[str, Any]) -> None:
-    from rich.box import SIMPLE
-    from rich.console import Console
-    from rich.table import Column, Table
+    from pipelines.cli.tables import print_table
 
-    console = Console()
     for dimension, part in found["agreement"].items():
         value = "too few votes" if part["alpha"] is None else f"alpha {part['alpha']:.3f}"
         interval = f" ({part['ci'][0]:.3f} to {part['ci'][1]:.3f})" if part["ci"] else ""
-        basis = f"{part['votes']} votes on {part['pairs']} pairs"
-        console.print(f"{dimension}: {value}{interval}, {basis}", highlight=False)
-    # Names stay whole where the window is narrow: they lead to a person.
-    names = ("votes", "days", "gold", "agrees", "steady", "left", "seconds", "flags", "standing")
-    table = Table(Column("rater", no_wrap=True), *names, title=found["campaign"], box=SIMPLE, padding=(0, 1, 0, 0))
-    for row in found["raters"]:
-        seconds = "" if row["median_seconds"] is None else str(row["median_seconds"])
-        gold, steady = _share(row["gold_accuracy"], row["gold_votes"]), _share(row["self_consistency"], row["repeats"])
-        table.add_row(
-            row["rater"],
-            str(row["votes"]),
-            str(row["days"]),
-            gold,
-            _share(row["agreement"]),
-            steady,
-            _share(row["left_share"]),
-            seconds,
-            ", ".join(row["flags"]),
-            row["standing"],
-        )
-    console.print(table)
+        typer.echo(f"{dimension}: {value}{interval}, {part['votes']} votes on {part['pairs']} pairs")
+    rows = [
+        {
+            "rater": row["rater"],
+            "votes": row["votes"],
+            "days": row["days"],
+            "gold": _share(row["gold_accuracy"], row["gold_votes"]),
+            "agrees": _share(row["agreement"]),
+            "steady": _share(row["self_consistency"], row["repeats"]),
+            "left": _share(row["left_share"]),
+            "seconds": row["median_seconds"],
+            "flags": ", ".join(row["flags"]),
+            "standing": row["standing"],
+        }
+        for row in found["raters"]
+    ]
+    # What nobody has would make the table wider than a terminal.
+    filled = [name for name in (rows[0] if rows else {}) if any(row[name] not in ("", None) for row in rows)]
+    typer.echo()
+    print_table([{name: row[name] for name in filled} for row in rows], found["campaign"])

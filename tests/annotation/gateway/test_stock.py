@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from typing import Any
 
-import httpx
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,28 +18,49 @@ from annotation.gateway.stock import Stock
 
 
 class Server:
-    """Tasks 1 to 9; notes what it was asked for."""
+    """Tasks 1 to 99; notes what it was asked for, and answers once it may."""
 
     def __init__(self) -> None:
         self.asked: list[list[int]] = []
+        self.may = threading.Event()
+        self.may.set()
 
-    async def ask(self, path: str, **params: Any) -> httpx.Response:
+    def get(self, path: str, **params: Any) -> dict[str, Any]:
         wanted = json.loads(params["query"])["selectedItems"]["included"]
         self.asked.append(wanted)
-        await asyncio.sleep(0)
-        found = [{"id": number} for number in wanted if number < 10]
-        return httpx.Response(200, json={"tasks": found}, request=httpx.Request("GET", "http://server" + path))
+        assert self.may.wait(10)
+        return {"tasks": [{"id": number} for number in wanted if number < 100]}
 
 
 def test_raters_who_come_together_share_one_request_and_no_task_comes_twice() -> None:
-    server, stock = Server(), Stock()
+    server = Server()
 
     async def deal() -> list[dict[str, Any]]:
-        return await asyncio.gather(*(stock.take(server.ask, 1, number, [2, 3, 4]) for number in (1, 2, 3)))
+        stock = Stock(server)
+        taken = await asyncio.gather(*(stock.take(1, number, range(number + 1, 6)) for number in (1, 2, 3)))
+        assert server.asked == [[1, 2, 3, 4, 5]]
+        return [*taken, await stock.take(1, 2, [4, 6]), await stock.take(1, 100, [])]
 
-    assert [task["id"] for task in asyncio.run(deal())] == [1, 2, 3] and server.asked == [[1, 2, 3, 4]]
-    assert asyncio.run(stock.take(server.ask, 1, 2, [4, 5])) == {"id": 2} and server.asked[1:] == [[2, 5]]
-    assert asyncio.run(stock.take(server.ask, 1, 99, [])) == {}
+    assert asyncio.run(deal()) == [{"id": 1}, {"id": 2}, {"id": 3}, {"id": 2}, {}]
+    assert server.asked[1:] == [[2, 6], [100]]
+
+
+def test_the_stock_is_filled_while_raters_are_dealt_what_is_left_of_it() -> None:
+    server = Server()
+
+    async def deal() -> None:
+        stock = Stock(server)
+        await stock.take(1, 1, range(2, 12))
+        server.may.clear()
+        for number in range(2, 10):
+            # The server does not answer, and no rater waits for it.
+            await asyncio.wait_for(stock.take(1, number, range(number + 1, number + 11)), 5)
+        await asyncio.sleep(0)
+        server.may.set()
+        await asyncio.wait_for(stock.take(1, 12, ()), 5)
+
+    asyncio.run(deal())
+    assert server.asked == [list(range(1, 12)), list(range(12, 18))]
 
 
 def test_files_of_the_page_are_asked_for_once_and_told_apart_by_their_address() -> None:

@@ -25,23 +25,23 @@ PICTURES, CLIPS = list(image_specs()), list(clip_specs())
 DIMENSIONS = ("overall", "text_alignment")
 
 
-def media(number: int, task: str) -> bytes:
-    """A picture, or for clip tasks a clip, that no other number has."""
+def media(number: int, task: str, high: int = 3) -> bytes:
+    """A picture, 96 pixels wide and 32 `high` high, or for clip tasks a clip, that no other number has."""
     chance = np.random.default_rng(number)
     if task in ("t2v", "i2v"):
         frames = render_clip(draw_scene(CLIPS[number % len(CLIPS)], chance))
         return encode_mp4(frames.repeat(3, axis=1).repeat(3, axis=2), 8)
     [picture] = render_image(draw_scene(PICTURES[number % len(PICTURES)], chance))
-    return encode_png(picture.repeat(3, axis=0).repeat(3, axis=1))
+    return encode_png(picture.repeat(high, axis=0).repeat(3, axis=1))
 
 
 def pairs(warehouse: Warehouse, source: str, prompts: int, task: str = "t2i", condition: bool = False,
-          tags: dict[str, str] | None = None, words: Sequence[str] = ()) -> None:
+          tags: dict[str, str] | None = None, words: Sequence[str] = (), high: int = 3) -> None:
     """Prompts (`words`, or hostile ones) with two candidates each by a generator with a telling name, and pairs."""
     generator = generator_row(f"secret-model-x {source}", "test", "1")
     kind = "video" if task in ("t2v", "i2v") else "image"
     base = sum(source.encode()) * 1000
-    stored = [warehouse.media.put(media(base + index, task)) for index in range(2 * prompts)]
+    stored = [warehouse.media.put(media(base + index, task, high)) for index in range(2 * prompts)]
     extra = [warehouse.media.put(media(base + 999, "t2i"))] if condition else []
     shown, first = [info.media_id for info in stored], extra[0].media_id if extra else None
     said = words or [f"{HOSTILE} {source} {index}" for index in range(prompts)]
@@ -57,9 +57,9 @@ def pairs(warehouse: Warehouse, source: str, prompts: int, task: str = "t2i", co
 
 
 def campaign(warehouse: Warehouse, name: str, prompts: int = 4, task: str = "t2i", condition: bool = False,
-             tags: dict[str, str] | None = None, words: Sequence[str] = (), **more: Any) -> Receipt:
+             tags: dict[str, str] | None = None, words: Sequence[str] = (), high: int = 3, **more: Any) -> Receipt:
     """Pairs of their own and a campaign on them, published."""
-    pairs(warehouse, name, prompts, task, condition, tags, words)
+    pairs(warehouse, name, prompts, task, condition, tags, words, high)
     return again(warehouse, name, task, **more)
 
 

@@ -20,6 +20,8 @@ BELOW = """() => Math.max(...[...document.querySelectorAll('.rd-prompt, .rd-card
 _LOADED = """() => [...document.querySelectorAll('.rd-card img')].every(picture => picture.complete)
     && Boolean(document.querySelector('.rd-videos')) === Boolean(document.querySelector('video'))
     && [...document.querySelectorAll('video')].every(clip => clip.readyState >= 2)"""
+_IN_STEP = """() => { const [one, other] = [...document.querySelectorAll('video')].map(clip => clip.currentTime);
+    return one > 0.3 && Math.abs(one - other) < 0.1 }"""
 SUBMIT = "button[aria-label*='ubmit'], button:has-text('Submit'), button:has-text('Update')"
 PREVIOUS = "[data-testid='prev-task']"
 # A rater is shown a pair once, and prompts of a campaign differ: another prompt is another task.
@@ -79,6 +81,15 @@ class Desk:
                 except TooLong:
                     continue
             assert self.page.evaluate(_TICKED, count), f"the key {key!r} ticks nothing"
+
+    def watch(self) -> None:
+        """Plays both clips by a key until they ran in step for a while, and puts them back to their start."""
+        self.page.wait_for_function(_LOADED)
+        self.page.keyboard.press("p")
+        self.page.wait_for_function(_IN_STEP)
+        self.page.keyboard.press("p")
+        self.page.keyboard.press("o")
+        self.page.wait_for_function("() => [...document.querySelectorAll('video')].every(clip => !clip.currentTime)")
 
     def reason(self, text: str) -> None:
         """Types into the box; Shift+Enter takes it in, and the keys are hotkeys again."""

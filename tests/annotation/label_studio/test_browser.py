@@ -22,6 +22,8 @@ pytestmark = [pytest.mark.label_studio, pytest.mark.browser, pytest.mark.timeout
 THREE = ("overall", "text_alignment", "visual_quality")
 FOUR = (*THREE, "motion_quality")
 TWO = THREE[:2]
+# Pictures on end under a prompt of four lines leave the least room.
+LONG = HOSTILE.split(" ü")[0] + ", an old lighthouse on a cliff in a storm, seen from a small red boat" * 8
 Sit = Callable[[str], Desk]
 
 
@@ -48,7 +50,7 @@ def _project(warehouse: Warehouse, name: str) -> int:
 
 PAGES: dict[str, dict[str, Any]] = {
     "pictures": {"dimensions": THREE},
-    "reference": {"dimensions": THREE, "condition": True},
+    "reference": {"dimensions": THREE, "condition": True, "high": 6, "words": [LONG]},
     "clips": {"task": "t2v", "dimensions": FOUR},
     "first-frame": {"task": "i2v", "dimensions": FOUR, "condition": True},
     "edit": {"task": "edit", "dimensions": THREE, "condition": True},
@@ -154,6 +156,8 @@ def test_three_people_label_pictures_by_keyboard_and_clips_by_mouse(studio: Stud
         deleted = cleo.send()
         for who in (ann, bob, cleo):
             who.open(clips)
+            if who is ann:
+                ann.watch()
             who.click((0, "Right"), (1, "Same"))
             name = NAMES[(ann, bob, cleo).index(who)]
             expected["clips"] |= _votes(who.send_by_mouse(), name, "right", "tie")

@@ -62,6 +62,7 @@ BAD = [
     (302, b"", BackendError, "302", 4),
     (401, b'{"detail": "Invalid token."}', ConfigError, "refuses the token", 1),
     (404, b'{"detail": "Not found."}', NotFoundError, "404", 1),
+    (404, b"<html>No such file</html>", ConfigError, "no Label Studio answers there.* No such file", 1),
     (400, b'{"detail": "bad label"}', ConfigError, "bad label", 1),
 ]
 
