@@ -68,28 +68,25 @@ class Desk:
 
     def press(self, keys: str) -> None:
         """Hotkeys of answers, each of which must tick its button."""
-        from playwright.sync_api import TimeoutError as TooLong
-
         self.ready()
         for count, key in enumerate(keys, start=1):
-            for _ in range(8):
-                # A page that has just been drawn may not listen yet.
-                self.page.keyboard.press(key)
-                try:
-                    self.page.wait_for_function(_TICKED, arg=count, timeout=8_000)
-                    break
-                except TooLong:
-                    continue
-            assert self.page.evaluate(_TICKED, count), f"the key {key!r} ticks nothing"
+            self._until(key, _TICKED, 8_000, count)
+
+    def _until(self, key: str, what: str, patience_ms: int, arg: Any = None) -> None:
+        """Presses a key until something is so: a page that has just been drawn may not listen yet."""
+        from playwright.sync_api import TimeoutError as TooLong
+
+        for _ in range(16):
+            self.page.keyboard.press(key)
+            with contextlib.suppress(TooLong):
+                self.page.wait_for_function(what, arg=arg, timeout=patience_ms)
+                return
+        raise AssertionError(f"the key {key!r} does nothing: {what}")
 
     def watch(self) -> None:
-        """Plays both clips by a key until they ran in step for a while, and puts them back to their start."""
-        self.page.wait_for_function(_LOADED)
-        self.page.keyboard.press("p")
-        self.page.wait_for_function(_IN_STEP)
-        self.page.keyboard.press("p")
-        self.page.keyboard.press("o")
-        self.page.wait_for_function("() => [...document.querySelectorAll('video')].every(clip => !clip.currentTime)")
+        """Plays both clips by a key until they ran in step for a while, and starts them anew by another."""
+        self._until("p", _IN_STEP, 4_000)
+        self._until("o", "() => [...document.querySelectorAll('video')].every(clip => clip.currentTime < 0.2)", 2_000)
 
     def reason(self, text: str) -> None:
         """Types into the box; Shift+Enter takes it in, and the keys are hotkeys again."""
