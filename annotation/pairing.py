@@ -216,6 +216,9 @@ def run(config: PairingConfig, warehouse: Warehouse) -> Receipt:
         )
     standings, features = _standings(config, warehouse), _features(config, warehouse, shown)
     verdicts = item_shares(warehouse, config.task, config.dimension) if config.strategy == "cross_prompt" else {}
+    if config.strategy == "cross_prompt" and not verdicts:
+        raise ConfigError(f"nobody passed or failed a {config.task} item by {config.dimension}",
+                          hint="rewarddance annotate items asks people; --set dimension=NAME names another question")
 
     def body(recorder: Recorder) -> None:
         if config.strategy == "cross_prompt":

@@ -56,6 +56,8 @@ def test_items_are_judged_once_and_paired_across_prompts(warehouse: Warehouse) -
     assert first.counts["votes"] == 24 and set(first.rejected) == {"unknown_task", "unknown_dimension", "unknown_label",
                                                                    "no_annotator"}
     assert not items.run(_config(backend_options={"odd": True}), warehouse).changed
+    with pytest.raises(ConfigError, match="by motion_quality"):
+        pairing.run(pairing.PairingConfig(strategy="cross_prompt", dimension="motion_quality"), warehouse)
     cross = pairing.PairingConfig(strategy="cross_prompt", pairs_per_prompt=2, tie_share=0.2)
     assert pairing.run(cross, warehouse).counts["pairs"] == 10
     rows = warehouse.rows("SELECT * FROM pairs")
