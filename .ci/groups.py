@@ -1,8 +1,8 @@
 """What `make test` runs: groups of checks in two lanes, side by side, each group with its time budget.
 
 Every group runs, also after one has failed; each line of output begins with its group. A group that fails makes the
-exit code 1, and the last lines name what failed in it. A group over its budget is reported, not failed: machines differ. `python .ci/groups.py NAME ...` runs only
-the named groups.
+exit code 1, and the last lines name what failed in it. A group over its budget is reported, not failed: machines
+differ. `python .ci/groups.py NAME ...` runs only the named groups.
 """
 
 from __future__ import annotations
