@@ -9,66 +9,47 @@ themselves. A pair is split where the majorities of the two camps are opposite.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import eigsh
 
-from annotation.ballots import TIE, A, Ballots, Flags, Floats, Ints
+from annotation.ballots import TIE, Ballots, Flags, Ints
+from annotation.couples import Couples, couples
 
 _FEWEST_RATERS = 6
 
 
-@dataclass(frozen=True, eq=False)
-class _Couples:
-    """E couples of raters that share pairs: `total` is agreements minus disagreements, `shared` the pairs, [E] each."""
-
-    one: Ints
-    other: Ints
-    total: Floats
-    shared: Floats
-    raters: int
-
-    def mean(self, chosen: Flags) -> tuple[float, float]:
-        """Mean agreement in [-1, 1] over the pairs that the couples `chosen` share, and their number."""
-        n = float(self.shared[chosen].sum())
-        return float(self.total[chosen].sum()) / max(n, 1.0), n
+def _mean(met: Couples, chosen: Flags) -> tuple[float, float]:
+    """Mean agreement in [-1, 1] over the pairs that the couples `chosen` share, and their number."""
+    n = float(met.shared[chosen].sum())
+    return float(_total(met)[chosen].sum()) / max(n, 1.0), n
 
 
-def _couples(votes: Ballots, mask: Flags) -> _Couples:
-    """Of the votes of `mask`; costs what raters share, not the square of their number."""
-    shape = (len(votes.raters), len(votes.pairs))
-    place = (votes.rater[mask], votes.pair[mask])
-    given = sparse.csr_matrix((np.where(votes.label == A, 1.0, -1.0)[mask], place), shape=shape)
-    there = sparse.csr_matrix((np.ones(mask.sum()), place), shape=shape)
-    shared = sparse.triu(there @ there.T, 1, format="coo")
-    agreed = (given @ given.T).tocsr()
-    total = np.asarray(agreed[shared.row, shared.col]).ravel() if shared.nnz else np.zeros(0)
-    return _Couples(shared.row.astype(np.int64), shared.col.astype(np.int64), total, shared.data, shape[0])
+def _total(met: Couples) -> Ints:
+    """Agreements minus disagreements of each couple."""
+    return 2 * met.alike - met.shared
 
 
-def _divide(couples: _Couples) -> Flags:
+def _divide(met: Couples, raters: int) -> Flags:
     """Two camps by the sign of the leading eigenvector, [R] bool."""
-    usual, _ = couples.mean(np.ones(len(couples.one), np.bool_))
-    excess = (couples.total - usual * couples.shared) / np.sqrt(couples.shared)
+    usual, _ = _mean(met, np.ones(len(met.one), np.bool_))
+    excess = (_total(met) - usual * met.shared) / np.sqrt(met.shared)
     if not np.any(np.abs(excess) > 1e-9):
         # Everybody agrees alike: there is nothing to divide, and a matrix of zeros has no eigenvector to start from.
-        return np.zeros(couples.raters, np.bool_)
-    shape = (couples.raters, couples.raters)
-    upper = sparse.csr_matrix((excess, (couples.one, couples.other)), shape=shape)
-    start = np.random.default_rng(0).normal(size=couples.raters)
+        return np.zeros(raters, np.bool_)
+    upper = sparse.csr_matrix((excess, (met.one, met.other)), shape=(raters, raters))
+    start = np.random.default_rng(0).normal(size=raters)
     _, vector = eigsh(upper + upper.T, k=1, which="LA", v0=start)
     camp: Flags = vector[:, 0] > 0
     return camp
 
 
-def _holds(camp: Flags, couples: _Couples) -> bool:
+def _holds(camp: Flags, met: Couples) -> bool:
     """True where both camps agree within themselves more than with each other, by three standard errors."""
-    one, other = camp[couples.one], camp[couples.other]
-    apart, n_apart = couples.mean(one != other)
+    one, other = camp[met.one], camp[met.other]
+    apart, n_apart = _mean(met, one != other)
     for side in (one & other, ~one & ~other):
-        within, n = couples.mean(side)
+        within, n = _mean(met, side)
         if n == 0 or n_apart == 0 or within - apart < 3.0 * np.sqrt(1.0 / n + 1.0 / n_apart):
             return False
     return True
@@ -81,10 +62,10 @@ def camps(votes: Ballots) -> Ints:
     if len(votes.raters) < _FEWEST_RATERS:
         return one
     half = votes.pair % 2 == 0
-    first, second = _couples(votes, decided & half), _couples(votes, decided & ~half)
-    if len(first.one) == 0 or not _holds(_divide(first), second):
+    first, second = couples(votes, decided & half), couples(votes, decided & ~half)
+    if len(first.one) == 0 or not _holds(_divide(first, len(one)), second):
         return one
-    camp = _divide(_couples(votes, decided))
+    camp = _divide(couples(votes, decided), len(one))
     return (camp if camp.sum() * 2 <= len(camp) else ~camp).astype(np.int64)
 
 

@@ -22,10 +22,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field
-from scipy import sparse, stats
+from scipy import stats
 
 from annotation.ballots import TIE, Ballots, Flags, Floats, Ints
-from warehouse.records import LABELS
+from annotation.couples import couples
 
 _Z = 1.96
 _COIN_EVIDENCE = float(np.log(100.0))
@@ -91,23 +91,18 @@ def _with_others(votes: Ballots, camp: Ints) -> tuple[Floats, Floats]:
 
 def _copiers(votes: Ballots) -> set[int]:
     """Raters whose answers repeat one other rater's; only couples that share a question cost anything."""
-    plain = votes.keep(~votes.gold)
-    size = len(votes.raters)
-    shape = (size, len(votes.pairs) * len(LABELS))
-    given = sparse.csr_matrix((np.ones(len(plain)), (plain.rater, plain.pair * len(LABELS) + plain.label)), shape=shape)
-    there = sparse.csr_matrix((np.ones(len(plain)), (plain.rater, plain.pair)), shape=(size, len(votes.pairs)))
-    same, shared = (sparse.triu(matrix @ matrix.T, 1, format="csr") for matrix in (given, there))
-    totals = [np.asarray(matrix.sum(axis=0)).ravel() + np.asarray(matrix.sum(axis=1)).ravel()
-              for matrix in (same, shared)]
-    usual = _share(*totals)
-    one, other, n = sparse.find(shared)
-    if len(one) == 0:
+    size, plain = len(votes.raters), ~votes.gold
+    met = couples(votes, plain)
+    if len(met.one) == 0:
         return set()
-    alike = np.asarray(same[one, other]).ravel()
-    expected = np.fmax(usual[one], usual[other])
-    tail = stats.binom.sf(alike - 1, n, expected) * max(size**2 / 2, 1)
-    close = (alike >= _COPIER_SAME * n) & (tail < _COPIER_TAIL)
-    return {_later(plain, int(x), int(y)) for x, y in zip(one[close], other[close], strict=True)}
+    alike, shared = ((np.bincount(met.one, number, size) + np.bincount(met.other, number, size)).astype(np.float64)
+                     for number in (met.alike, met.shared))
+    usual = _share(alike, shared)
+    expected = np.fmax(usual[met.one], usual[met.other])
+    tail = stats.binom.sf(met.alike - 1, met.shared, expected) * max(size**2 / 2, 1)
+    close = (met.alike >= _COPIER_SAME * met.shared) & (tail < _COPIER_TAIL)
+    ordinary = votes.keep(plain)
+    return {_later(ordinary, int(x), int(y)) for x, y in zip(met.one[close], met.other[close], strict=True)}
 
 
 def _later(votes: Ballots, one: int, other: int) -> int:
