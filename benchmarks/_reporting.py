@@ -61,3 +61,9 @@ def finish(name: str, rows: Sequence[Row], args: argparse.Namespace, notes: str 
         machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
         head = f"# {name}\n\n{datetime.now(UTC):%Y-%m-%d}, {machine}\n\n"
         (RESULTS / f"{name}.md").write_text(f"{head}{text}\n{notes and chr(10) + notes}", encoding="utf-8")
+
+
+def peak_bytes() -> int:
+    """The most memory this process has held. Not ru_maxrss, which a child takes over from who started it."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024

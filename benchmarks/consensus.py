@@ -28,7 +28,7 @@ from annotation.ballots import Ballots, Floats, ballots_of  # noqa: E402
 from annotation.consensus import ConsensusConfig  # noqa: E402
 from annotation.consensus import run as merge  # noqa: E402
 from annotation.dawid_skene import dawid_skene  # noqa: E402
-from benchmarks._reporting import Row, arguments, finish  # noqa: E402
+from benchmarks._reporting import Row, arguments, finish, peak_bytes  # noqa: E402
 from warehouse import open_warehouse  # noqa: E402
 from warehouse.records import LABELS  # noqa: E402
 
@@ -80,9 +80,7 @@ def measured(folder: str, method: str) -> dict[str, Any]:
         began = time.process_time()
         receipt = merge(ConsensusConfig(vote_sources=("bench",), method=method, resamples=100), warehouse)
         seconds = time.process_time() - began
-        # Not ru_maxrss, which a child takes over from the process that started it.
-        status = Path("/proc/self/status").read_text(encoding="utf-8")
-        peak = int(status.split("VmHWM:")[1].split()[0]) / 1024
+        peak = peak_bytes() / 2**20
         found = warehouse.rows("SELECT pair_id, p_a FROM preferences WHERE consensus_id = ? ORDER BY pair_id",
                                [receipt.outputs["consensus_id"]])
     return {"seconds": seconds, "mb": peak, "pair": [int(row["pair_id"][1:]) for row in found],

@@ -9,7 +9,6 @@ proportion.
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -24,7 +23,7 @@ import pyarrow.parquet as pq
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks._reporting import Row, arguments, finish  # noqa: E402
+from benchmarks._reporting import Row, arguments, finish, peak_bytes  # noqa: E402
 
 _MEMORY_MB = 1024.0
 _READING_MB = 400.0
@@ -87,10 +86,6 @@ def _read(path: str, folder: str) -> int:
     return sum(1 for _ in Reading(FORMATS["hpdv3"], FormatOptions(), Path(folder), [Path(path)]).outcomes(dedupe=False))
 
 
-def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def measure(what: str, path: Path, folder: Path) -> dict[str, float]:
     """Runs one job in a process of its own."""
     command = [sys.executable, __file__, "--job", what, str(path), str(folder)]
@@ -103,9 +98,10 @@ def measure(what: str, path: Path, folder: Path) -> dict[str, float]:
 def _job(what: str, path: str, folder: str) -> None:
     import warehouse.importers.run  # noqa: F401
 
-    floor, started = _peak_mb(), time.process_time()
+    floor, started = peak_bytes() / 2**20, time.process_time()
     done = {"import": _import, "read": _read}[what](path, folder)
-    print(json.dumps({"done": done, "floor_mb": floor, "peak_mb": _peak_mb(), "cpu_s": time.process_time() - started}))
+    spent = {"peak_mb": peak_bytes() / 2**20, "cpu_s": time.process_time() - started}
+    print(json.dumps({"done": done, "floor_mb": floor} | spent))
 
 
 def _limit(name: str, ours: float, limit: float, unit: str) -> Row:

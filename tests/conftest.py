@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Tests ask for a few rows at a time, from several processes side by side.
+os.environ.setdefault("REWARDDANCE_THREADS", "1")
 
 from warehouse import Warehouse, open_warehouse
 

@@ -76,13 +76,21 @@ def _unreachable(place: Place, error: duckdb.Error) -> BackendError:
     )
 
 
+def _threads() -> int:
+    """All cores, or as many as $REWARDDANCE_THREADS says; a query of a few rows costs least on one."""
+    told = os.environ.get("REWARDDANCE_THREADS", "")
+    if told and not (told.isdecimal() and int(told)):
+        raise ConfigError(f"REWARDDANCE_THREADS is a number of threads, got {told!r}", hint="unset it for all cores")
+    return int(told) if told else os.cpu_count() or 1
+
+
 def connect(place: Place, read_only: bool = False) -> duckdb.DuckDBPyConnection:
     """A connection with the lake attached as `lake` and in use; raises BackendError where the server is not there."""
     memory = min(_MOST_BYTES, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 6 // 10)
     catalog_extension = "postgres_scanner" if place.server else "sqlite_scanner"
     connection = _with(
         ["ducklake", catalog_extension, *(["httpfs"] if place.remote else [])],
-        threads=os.cpu_count() or 1,
+        threads=_threads(),
         memory_limit=f"{memory // 2**20}MiB",
         temp_directory=str(place.root / "tmp"),
     )

@@ -183,3 +183,13 @@ def test_a_server_that_is_not_there_and_no_password_in_the_error(tmp_path: Path)
     with pytest.raises(BackendError) as caught:
         open_warehouse(f"postgresql://user:secret@127.0.0.1:{free_port()}/db?data={tmp_path}")
     assert "secret" not in str(caught.value) and "user:***@" in str(caught.value)
+
+
+def test_threads_are_as_many_as_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REWARDDANCE_THREADS", "3")
+    with open_warehouse(str(tmp_path / "w")) as warehouse:
+        assert warehouse.rows("SELECT current_setting('threads') AS n") == [{"n": 3}]
+    for told in ("many", "0", "-1"):
+        monkeypatch.setenv("REWARDDANCE_THREADS", told)
+        with pytest.raises(ConfigError, match="number of threads"):
+            open_warehouse(str(tmp_path / "w"))
