@@ -134,4 +134,8 @@ def winrates(reference: Reference, warehouse: WarehouseUrl = DEFAULT_WAREHOUSE, 
     from warehouse.datasets.winrates import win_rates
 
     with open_warehouse(warehouse) as opened:
-        emit(win_rates(opened, reference), json)
+        rows = win_rates(opened, reference)
+    if not rows and not json:
+        typer.echo(f"{reference}: no voted pair shows two generators")
+        return
+    emit(rows, json)

@@ -6,14 +6,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from typer.testing import CliRunner
 
+from pipelines import cli
 from pipelines.cli.dataset import app
 from pipelines.cli.sql_shell import shell
 from tests.warehouse.two_versions import Ids
 from warehouse import Warehouse
 from warehouse.errors import ConfigError
+
+SCHEMA = json.loads((Path(cli.__file__).parent / "dataset.schema.json").read_text(encoding="utf-8"))
 
 
 def _run(warehouse: Warehouse, *arguments: str) -> tuple[int, str]:
@@ -26,7 +30,10 @@ def _run(warehouse: Warehouse, *arguments: str) -> tuple[int, str]:
 def _json(warehouse: Warehouse, *arguments: str) -> Any:
     code, text = _run(warehouse, *arguments, "--json")
     assert code == 0
-    return json.loads(text)
+    answer = json.loads(text)
+    if arguments[0] in SCHEMA["$defs"]:
+        jsonschema.validate(answer, SCHEMA | {"$ref": f"#/$defs/{arguments[0]}"})
+    return answer
 
 
 def test_questions_answer_one_document(calm: Warehouse, ids: Ids, tmp_path: Path) -> None:
@@ -42,6 +49,13 @@ def test_questions_answer_one_document(calm: Warehouse, ids: Ids, tmp_path: Path
     assert {"win_rate", "opponent"} <= _json(calm, "winrates", "calm@1")[0].keys()
     assert _json(calm, "forget", "--prompt", calm.rows("SELECT min(prompt_id) AS p FROM prompts")[0]["p"], "--dry-run")
     assert _json(calm, "gc", "--dry-run")["dry_run"]
+    assert _json(calm, "list")[0].keys() < _json(calm, "show", "calm@1").keys()
+
+
+def test_every_document_has_its_keys_written_down() -> None:
+    """But for imports, builds and instructions, whose answers docs/cli.md lists: they are a stage's."""
+    names = {command.name or (command.callback and command.callback.__name__) for command in app.registered_commands}
+    assert names - {"build", "import", "instructions"} == SCHEMA["$defs"].keys() - {"sample", "erased", "record"}
 
 
 def test_questions_on_the_terminal(calm: Warehouse, ids: Ids, capsys: pytest.CaptureFixture[str]) -> None:

@@ -26,9 +26,12 @@ from warehouse.sql import query
 
 
 @pytest.fixture
-def place(make_url: MakeUrl) -> tuple[str, Ids]:
-    """Two versions, made on a machine that is no more where object storage holds the bytes."""
+def place(make_url: MakeUrl, two_versions_root: tuple[Path, Ids]) -> tuple[str, Ids]:
+    """Two versions: a copy of those of other tests, or made here, on a machine that is no more, in object storage."""
     url = make_url()
+    if "://" not in url:
+        shutil.copytree(two_versions_root[0], url)
+        return url, two_versions_root[1]
     with open_warehouse(url) as first:
         ids = two_versions.fill(first)
         if first.remote:
