@@ -21,6 +21,7 @@ from warehouse.erasure import erase
 from warehouse.errors import ConflictError, InvalidInputError, NotFoundError
 from warehouse.export import export
 from warehouse.forget import dependants
+from warehouse.importers.run import ImportConfig, run
 from warehouse.shards import Sample, open_split
 
 
@@ -116,3 +117,16 @@ def test_a_source_that_is_everything(mine: Warehouse) -> None:
     answer = forget(mine, "source", "test", erasing=False, dry_run=False)
     assert answer["rebuilt"][0]["version"] is None and "withdrawn" in answer["rebuilt"][0]["problem"]
     assert [row["state"] for row in list_versions(mine)] == ["ready", "ready"]
+
+
+def test_an_erased_source_takes_its_raters_and_refused_rows_along(warehouse: Warehouse, tmp_path: Path) -> None:
+    path, columns = tmp_path / "votes.csv", {"rater": "rater"}
+    for name, rater in (("kept", "ann"), ("gone", "zed")):
+        rows = f"a dog,a.png,b.png,first,{rater}\n,a.png,b.png,first,{rater}\n"
+        path.write_text(f"prompt,first,second,label,rater\n{rows}")
+        run(ImportConfig(format="table", path=path, name=name, columns=columns), warehouse)
+    assert forget(warehouse, "source", "gone", erasing=True, dry_run=False)["erased"]["rows"]["annotators"] == 1
+    left = warehouse.rows("SELECT attributes_json FROM annotators")
+    assert [json.loads(row["attributes_json"]) for row in left] == [{"rater": "ann"}]
+    assert [row["source"] for row in warehouse.rows("SELECT source FROM rejects")] == ["kept"]
+    assert not [file for file in warehouse.root.rglob("*") if file.is_file() and "zed" in _texts(file)]

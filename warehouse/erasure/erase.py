@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from typing import Any
 
 from warehouse.catalog import Warehouse
-from warehouse.erasure.rows import delete_rows, gone_media, mark_gone
+from warehouse.erasure.rows import delete_rows, gone, mark_gone
 from warehouse.erasure.shards import rewrite_split, shard_facts
 from warehouse.errors import ConflictError
 from warehouse.forget import affected_sql, subject, write_audit
@@ -35,11 +35,11 @@ def erase(warehouse: Warehouse, kind: str, record_id: str) -> dict[str, Any]:
         raise ConflictError(f"{kind} {record_id} was not forgotten yet", hint="rewarddance dataset forget does both")
     samples = warehouse.rows(affected_sql(kind), [record_id])
     mark_gone(warehouse, kind, record_id)
-    media = gone_media(warehouse)
+    media = gone(warehouse, "media")
     for media_id in media:
         warehouse.media.remove(media_id)
-    if kind == "annotator":
-        destroy_key(warehouse, record_id)
+    for annotator_id in gone(warehouse, "annotators"):
+        destroy_key(warehouse, annotator_id)
     _rewrite_shards(warehouse, samples)
     lost = Counter(f"{row['name']}@{row['version']}" for row in samples)
     with warehouse.commit(f"erase {kind}"):
