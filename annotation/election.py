@@ -1,7 +1,7 @@
 """The votes that a consensus is made of, read at one snapshot as columns.
 
-A consensus over a million of them peaks below 1.5 GB (benchmarks/results/consensus.md). Ordinary votes come by
-dimension. The answers to a repeated question are kept apart: they say how steady a rater is and do not count twice.
+A consensus over ten million of them peaks at 4 GiB (benchmarks/results/warehouse.md). Ordinary votes come by dimension.
+The answers to a repeated question are kept apart: they say how steady a rater is and do not count twice.
 What is read has a digest, so that the same votes are merged once.
 """
 

@@ -116,7 +116,7 @@ _REASON = """CASE WHEN turn > 1 THEN 'superseded' WHEN text IS NULL THEN 'pair_u
         OR list_has_any({absent}, [uri_a, uri_b, uri_cond]) THEN 'media_absent' ELSE '' END"""
 _SPLIT = """CASE WHEN list_has_any({generators}, [generator_a, generator_b, generator_name_a, generator_name_b])
     OR canonical IN (SELECT canonical FROM @prompts h WHERE list_contains({domains}, coalesce(domain, ''))
-        OR list_contains({sources}, coalesce(source, ''))) THEN 'ood' ELSE {dealt} END"""
+        OR list_contains({sources}, coalesce(source, ''))) THEN 'ood' ELSE dealt END"""
 _TEXTS = ("prompt", "instruction", "rationale_text")
 _MEMBERS = {"a": ("uri_a", "media_a"), "b": ("uri_b", "media_b"), "cond": ("uri_cond", "condition_media_id")}
 
@@ -153,7 +153,8 @@ def selection_sql(snapshot: Snapshot) -> str:
     SELECT {listed}, key AS sample_key, coalesce(canonical, '') AS canonical, coalesce(text, '') AS prompt,
         coalesce(template, '') AS instruction, coalesce(rationale, '') AS rationale_text, uri_a, uri_b, uri_cond,
         condition_media_id, reference_list, {_reason(snapshot)} AS reason, {_split(snapshot)} AS split,
-        {_media_sql(snapshot.config.references)} AS media_text FROM joined
+        {_media_sql(snapshot.config.references)} AS media_text
+    FROM (SELECT *, {split_sql(Column("canonical"), snapshot.config)} AS dealt FROM joined)
 ) SELECT * EXCLUDE (media_text), {_content_sql(facts)} AS content FROM named"""
 
 
@@ -217,5 +218,4 @@ def _split(snapshot: Snapshot) -> str:
         generators=texts(config.ood_generators),
         domains=texts(config.ood_domains),
         sources=texts(config.ood_sources),
-        dealt=split_sql(Column("canonical"), config),
     )
