@@ -128,11 +128,16 @@ def start(job: TrainingJob, progress: Progress) -> None:
     file.write_text(job.model_dump_json(), encoding="utf-8")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone",
                f"--nproc-per-node={job.config.processes}", "-m", "rm.run_training", str(file)]
-    with log.open("w", encoding="utf-8") as errors:
-        started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
-        for line in started.stdout or ():
-            _pass_on(line, progress)
-    if started.wait():
+    with (log.open("w", encoding="utf-8") as errors,
+          subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as started):
+        try:
+            for line in started.stdout or ():
+                _pass_on(line, progress)
+        except BaseException:
+            # torchrun ends its processes before itself, and leaving the block waits for it.
+            started.terminate()
+            raise
+    if started.returncode:
         last = re.findall(r"^(?:\[rank\d+\]: )?[\w.]*Error: (.*)$", log.read_text(encoding="utf-8"), re.MULTILINE)
         raise TrainingError(f"{job.config.processes} processes ended with {started.returncode}: {''.join(last[:1])}",
                             where=str(log), hint="the last checkpoint is kept; the file holds all they said")

@@ -125,10 +125,23 @@ def _curve(place: Place, folder: Path, progress: Progress = _silent, **changes: 
     return found
 
 
+class Stop(Exception):
+    """Ends a training in its middle."""
+
+
+def _stop_at_3(done: int, total: int, note: str) -> None:
+    if done == 3:
+        raise Stop
+
+
 def _of_processes(place: Place, folder: Path, count: int, shard: bool = False) -> Trained:
-    """Curves and weights of a short training with an average of the weights."""
-    found = _curve(place, folder, processes=count, shard=shard, steps=4, validate_every=2, learning_rate=1e-3, ema=0.5)
-    return found, load_file(folder / "model.safetensors")
+    """Curves and weights of a short training with an average of the weights; with shards it ends once, and goes on."""
+    chosen = {"processes": count, "shard": shard, "steps": 4, "validate_every": 2, "learning_rate": 1e-3, "ema": 0.5}
+    if shard:
+        with pytest.raises(Stop):
+            _curve(place, folder, _stop_at_3, **chosen)
+        assert newest(folder.with_name(".unfinished-x")) is not None and not folder.exists()
+    return _curve(place, folder, **chosen), load_file(folder / "model.safetensors")
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +151,7 @@ def alone(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 @pytest.mark.parametrize("shard", [False, True])
 def test_two_processes_learn_what_one_learns(place: Place, tmp_path: Path, shard: bool, alone: Trained) -> None:
-    """Each with all weights (DDP), and each with half of them (FSDP)."""
+    """Each with all weights (DDP), and each with half of them (FSDP), which is stopped and goes on."""
     one, two = alone, _of_processes(place, tmp_path / "x", 2, shard)
     for name in ("train/loss", "validation/loss"):
         assert one[0][name] == pytest.approx(two[0][name], abs=1e-5) and len(set(one[0][name])) > 2
@@ -215,10 +228,6 @@ def test_every_family_trains_saves_and_scores(place: Place, tmp_path: Path, fami
     assert 0 < float(model.score_pairs([asked])[0]) < 1 and float(before[0]) != float(model.score_pairs([asked])[0])
 
 
-class Stop(Exception):
-    """Ends a training in its middle."""
-
-
 @pytest.mark.parametrize("family, rank", [("qwen3_vl", 4), ("qwen2_5_vl", 0), ("internvl", 4)])
 def test_every_family_goes_on_bit_for_bit(place: Place, tmp_path: Path, family: str, rank: int) -> None:
     """Adapters, an average of the weights and a frozen vision tower too; the model is the same to the last bit."""
@@ -227,12 +236,8 @@ def test_every_family_goes_on_bit_for_bit(place: Place, tmp_path: Path, family: 
               "batch_pairs": 4, "validation_samples": 4, "freeze_vision": rank > 0, "accumulate": 2}
     undisturbed = _curve(place, tmp_path / "a", **chosen)
 
-    def stop(done: int, total: int, note: str) -> None:
-        if done == 3:
-            raise Stop
-
     with pytest.raises(Stop):
-        _curve(place, tmp_path / "b", stop, **chosen)
+        _curve(place, tmp_path / "b", _stop_at_3, **chosen)
     assert newest(tmp_path / ".unfinished-x") is not None
     assert _curve(place, tmp_path / "b", **chosen) == undisturbed
     assert weights_digest(tmp_path / "a") == weights_digest(tmp_path / "b")
