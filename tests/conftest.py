@@ -8,12 +8,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Tests ask for a few rows at a time, from several processes side by side.
 os.environ.setdefault("REWARDDANCE_THREADS", "1")
 
 from warehouse import Warehouse, open_warehouse
+
+# The same examples every time, however busy the machine; `pytest --hypothesis-profile=explore` looks for new ones.
+settings.register_profile("steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("explore", deadline=None, max_examples=500, print_blob=True)
+settings.load_profile("steady")
 
 
 @pytest.fixture(scope="session")

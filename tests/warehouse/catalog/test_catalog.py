@@ -129,7 +129,7 @@ def test_every_table_has_a_key_among_its_columns(warehouse: Warehouse) -> None:
 
 def test_import_is_quick_and_free_of_torch() -> None:
     code = (
-        "import sys, time; t = time.perf_counter(); import warehouse; s = time.perf_counter() - t; "
+        "import sys, time; t = time.process_time(); import warehouse; s = time.process_time() - t; "
         "assert 'torch' not in sys.modules; print(s)"
     )
     seconds = [float(subprocess.check_output([sys.executable, "-c", code])) for _ in range(3)]
