@@ -33,11 +33,16 @@ def modules_of(entries: Iterable[StageEntry]) -> list[str]:
 
 
 class Launcher:
-    """One nursery; `run` may be awaited for several jobs at once. Closing it ends whatever still runs."""
+    """One nursery; `run` may be awaited for several jobs at once, `workers` of which share the cores for their queries.
 
-    def __init__(self, modules: list[str], log: Path) -> None:
+    Closing it ends whatever still runs.
+    """
+
+    def __init__(self, modules: list[str], log: Path, workers: int) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(SOURCE_ROOT)}
+        cores = str(max(1, (os.cpu_count() or 1) // workers))
+        environment = {"REWARDDANCE_THREADS": cores, **os.environ, "OMP_NUM_THREADS": "1",
+                       "PYTHONPATH": str(SOURCE_ROOT)}
         with log.open("ab") as errors:
             self._process = subprocess.Popen([sys.executable, "-m", "pipelines.nursery", *modules], env=environment,
                                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)

@@ -32,7 +32,7 @@ def _run_flow(plan: Plan, progress: RunProgress) -> None:
     for name, value in prefect_environment(plan.out).items():
         os.environ.setdefault(name, value)
     left = [entry for entry in plan.config.stages if entry.name not in plan.receipts]
-    with Launcher(modules_of(left), plan.out / "logs" / "nursery.log") as launcher:
+    with Launcher(modules_of(left), plan.out / "logs" / "nursery.log", plan.config.workers) as launcher:
         from pipelines.flows.whole_loop import whole_loop
 
         logging.getLogger("prefect").setLevel(logging.CRITICAL)
