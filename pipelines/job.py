@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from pipelines.config import explain
 from warehouse.errors import ConfigError, RewardDanceError
+from warehouse.parameters import settle
 from warehouse.plugins import load_plugin
 from warehouse.stage import StageConfig
 
@@ -80,6 +81,7 @@ def execute(job: Mapping[str, Any], send: Send) -> int:
 
 def run_file(path: str, send: Send) -> int:
     """Runs the job in `path`; what goes wrong is sent as {"error": ...} and told in full on stderr."""
+    settle()
     try:
         return execute(json.loads(Path(path).read_text(encoding="utf-8")), send)
     except Exception as error:

@@ -20,15 +20,12 @@ from filelock import FileLock, Timeout
 
 from warehouse.errors import BackendError, ConfigError
 from warehouse.hashing import content_id, literal
-from warehouse.parameters import settle
 from warehouse.place import Place, hide_password
 
 _LOCK_TIMEOUT_S = 300.0
 _LOCK_KEY = 0x5D1A
 # What a query needs beyond this goes to a file; ten million votes must fit beside Python.
 _MOST_BYTES = 5 * 2**30
-
-settle()
 
 
 def _extension(extension: str) -> Path:

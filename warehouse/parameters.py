@@ -2,7 +2,8 @@
 
 Of every value that is handed to a query DuckDB asks whether it is pandas' NaT or NA, and imports pandas to know: a
 third of a second in each process. It remembers what it found, so at its first question it is given a stand-in that
-knows neither; whatever else DuckDB wants of pandas comes from pandas. Parameters of ours are plain Python.
+knows neither; whatever else DuckDB wants of pandas comes from pandas. Parameters of ours are plain Python. Commands and
+stages settle this when they start; a program that uses the warehouse as a library is left as it is.
 """
 
 from __future__ import annotations

@@ -20,6 +20,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+@app.callback()
+def begin() -> None:
+    """Before any command runs."""
+    from warehouse.parameters import settle
+
+    settle()
+
+
 app.command()(loop.demo)
 app.command()(loop.run)
 app.command("try")(try_.try_)
