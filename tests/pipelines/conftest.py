@@ -16,6 +16,14 @@ ROOT = Path(__file__).resolve().parents[2]
 Finish = Callable[..., tuple[int, dict[str, Any]]]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that use Prefect keep to processes of their own: what it leaves running makes forked data loaders fail."""
+    for item in items:
+        if "prefect_environment" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.loop)
+
+
 @pytest.fixture(scope="session")
 def prefect_environment() -> Iterator[dict[str, str]]:
     """Environment of processes that use the session's server instead of starting their own."""
