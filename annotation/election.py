@@ -53,6 +53,8 @@ SELECT g.pair_id, g.dimension, g.label FROM gold_items g WHERE g.pair_id IN (
     SELECT v.pair_id FROM votes v LEFT JOIN annotation_tasks t USING (task_id) WHERE {chosen}
 ) ORDER BY g.pair_id, g.dimension
 """
+
+
 @dataclass(frozen=True)
 class Choice:
     """Which votes: of campaigns and of sources, both together, in these dimensions (none = all)."""
