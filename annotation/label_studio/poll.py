@@ -89,8 +89,8 @@ def poll(client: StudioClient, project: int, mark: Mark, having: str = "") -> It
 def _first(client: StudioClient, project: int) -> Iterator[tuple[projects.Page, Mark]]:
     """Tasks that somebody passed by or answered: of the others of a project that was never heard there is no news.
 
-    No mark goes beyond the time at which this began, since a task that was passed by later may be missing. Skips, which
-    are few, come first and move none.
+    No mark of these pages goes beyond the time at which this began, since a task that was passed by later may be
+    missing. Skips, which are few, come first and move none.
     """
     began, stamps, mark = _clock(client), dict[int, datetime](), Mark()
     for having in ("cancelled_annotations", "total_annotations"):
@@ -99,7 +99,12 @@ def _first(client: StudioClient, project: int) -> Iterator[tuple[projects.Page, 
             if having == "total_annotations":
                 mark = mark.moved(min(began, moment(page[-1]["updated_at"])), stamps)
             yield page, mark
-    yield [], mark.moved(began, stamps) if stamps else mark
+    end = mark.moved(began, stamps) if stamps else mark
+    if end.seen and began + _PAST <= _clock(client):
+        # Reading took longer than the overlap, as below.
+        yield from poll(client, project, end)
+    else:
+        yield [], end
 
 
 def _pages(client: StudioClient, project: int, mark: Mark, having: str) -> Iterator[projects.Page]:

@@ -133,6 +133,15 @@ def test_tasks_that_nobody_touched_are_not_read_at_first() -> None:
     assert set(heard) == {1, 3, 1002} and server.read == 3
 
 
+def test_a_long_first_poll_leaves_nothing_to_list() -> None:
+    server, heard = Server(6.0), dict[int, datetime]()
+    server.commits, server.now = [(5.0, 5.0, task) for task in range(1, 101)], 6.0
+    mark = _hear(server, Mark(), heard)
+    assert len(heard) == 100 and not mark.seen
+    server.listed = server.read = 0
+    assert _hear(server, mark, heard) == mark and server.listed + server.read == 0
+
+
 def test_a_mark_of_earlier_versions_is_a_time_alone() -> None:
     assert Mark.read("2026-01-01T00:00:10.000000Z") == Mark(_START + timedelta(seconds=10))
     assert Mark.read("") == Mark.read(None) == Mark() and Mark().plain() == ""
