@@ -64,7 +64,9 @@ class Stock:
     async def _fill(self, project: int, ahead: Sequence[int]) -> None:
         async with self._asking:
             try:
-                await self._fetch(project, self._missing(ahead))
+                # Whoever held the lock may have fetched them.
+                if missing := self._missing(ahead):
+                    await self._fetch(project, missing)
             except RewardDanceError as error:
                 # Whoever wants a task that is not here hears of it.
                 _LOG.warning("stock: %s", error)
