@@ -57,16 +57,16 @@ def candidate_features(model: RewardModel, asked: Sequence[tuple[str, Frames]], 
             pictures = features(encoded)
             states = model.family.verdict_states(model.model, encoded, pictures).float()
             found.append(torch.cat([_standard(states), _standard(_seen(encoded.features_of, pictures, examples[
-                start : start + batch]))], dim=1))
+                start : start + batch], model.family.moment_frames))], dim=1))
     return torch.cat(found).cpu().numpy() if found else np.zeros((0, 0), np.float32)
 
 
-def _seen(places: Sequence[int], pictures: Sequence[object], examples: Sequence[Example]) -> torch.Tensor:
-    """Mean picture feature of each example [B, width], over its frames."""
+def _seen(places: Sequence[int], pictures: Sequence[object], examples: Sequence[Example], length: int) -> torch.Tensor:
+    """Mean picture feature of each example [B, width], over its moments of `length` frames."""
     means = torch.stack([picture.merged.float().mean(dim=0) for picture in pictures])  # type: ignore[attr-defined]
     rows, at = [], 0
     for example in examples:
-        count = sum(len(part.times_s) for part in example.parts if isinstance(part, Frames))
+        count = sum(len(part.moments(length)) for part in example.parts if isinstance(part, Frames))
         rows.append(means[list(places[at : at + count])].mean(dim=0))
         at += count
     return torch.stack(rows)

@@ -27,7 +27,7 @@ class Text:
     text: str
 
 
-PictureKey = tuple[str | int, float]
+PictureKey = tuple[str | int, tuple[float, ...]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,9 +41,44 @@ class Frames:
     times_s: tuple[float, ...] = (0.0,)
     name: str = ""
 
-    def keys(self) -> list[PictureKey]:
-        """What tells each frame from others; without a name it holds as long as the pixels live."""
-        return [(self.name or id(self.pixels), time) for time in self.times_s]
+    @property
+    def key(self) -> PictureKey:
+        """What tells it from others; without a name it holds as long as the pixels live."""
+        return self.name or id(self.pixels), self.times_s
+
+    def moments(self, length: int) -> list[Moment]:
+        """What a model reads as one picture each: an image, or `length` frames in a row of a clip.
+
+        The last frame is repeated where they run out, as Qwen's processors do.
+        """
+        count = len(self.times_s)
+        size = length if count > 1 else 1
+        places = [tuple(min(place, count - 1) for place in range(start, start + size))
+                  for start in range(0, count, size)]
+        return [Moment(self, each) for each in places]
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """One or a few frames of an image or a clip, by their places in it."""
+
+    of: Frames
+    places: tuple[int, ...]
+
+    @property
+    def pixels(self) -> Any:
+        """[frames, H, W, 3]."""
+        return self.of.pixels[list(self.places)]
+
+    @property
+    def time_s(self) -> float:
+        """Midway between its first and its last frame."""
+        return (self.of.times_s[self.places[0]] + self.of.times_s[self.places[-1]]) / 2
+
+    @property
+    def key(self) -> PictureKey:
+        """As that of its frames, with its own times."""
+        return self.of.key[0], tuple(self.of.times_s[place] for place in self.places)
 
 
 Part = Text | Frames

@@ -59,11 +59,14 @@ class Scorer:
                 continue
             ids += self._tokens(self._plain(text)) if text.strip() else []
             text, clip = "", self._sampled(images[piece])
-            for index, (picture, time_s) in enumerate(clip):
-                fitted = self._fitted(picture)
-                label = self.facts["label"].format(number=index + 1, time_s=time_s) if len(clip) > 1 else ""
-                pictures.append(fitted)
-                ids += [*self._tokens(label), *self._picture_tokens(fitted), *self._tokens(self.facts["after_picture"])]
+            size = self.facts["moment_frames"] if len(clip) > 1 else 1
+            for start in range(0, len(clip), size):
+                moment = [clip[min(place, len(clip) - 1)] for place in range(start, start + size)]
+                time_s = (moment[0][1] + moment[-1][1]) / 2
+                label = self.facts["label"].format(number=start // size + 1, time_s=time_s) if len(clip) > 1 else ""
+                pictures.append(np.stack([self._fitted(picture) for picture, _ in moment]))
+                ids += [*self._tokens(label), *self._picture_tokens(pictures[-1]),
+                        *self._tokens(self.facts["after_picture"])]
         ids += self._tokens(self._plain(text)) if text.strip() else []
         return ids + self._tokens(self.facts["tail"]), pictures
 
@@ -102,27 +105,27 @@ class Scorer:
 
     def _picture_tokens(self, picture: np.ndarray) -> list[int]:  # type: ignore[type-arg]
         p, f = self.facts["picture"], self.facts
-        count = f["tokens"] if "side" in f else picture.shape[0] * picture.shape[1] // (f["patch_px"] * f["merge"]) ** 2
+        count = f["tokens"] if "side" in f else picture.shape[1] * picture.shape[2] // (f["patch_px"] * f["merge"]) ** 2
         return [p["start"], *[p["feature"]] * count, p["end"]]
 
     def _pixels(self, pictures: list[Any]) -> dict[str, Any]:
-        """The model's arguments for pictures [H, W, 3]."""
+        """The model's arguments for pictures [frames, H, W, 3]."""
         f, device = self.facts, self.model.device
         scaled = [(torch.from_numpy(p.copy()).float() / 255 - torch.tensor(f["mean"])) / torch.tensor(f["std"])
                   for p in pictures]
         if "side" in f:
-            return {"pixel_values": torch.stack(scaled).permute(0, 3, 1, 2).to(device, self.model.dtype)}
-        grids = [[1, p.shape[0] // f["patch_px"], p.shape[1] // f["patch_px"]] for p in pictures]
+            return {"pixel_values": torch.cat(scaled).permute(0, 3, 1, 2).to(device, self.model.dtype)}
+        grids = [[1, p.shape[1] // f["patch_px"], p.shape[2] // f["patch_px"]] for p in pictures]
         values = torch.cat([self._patches(p) for p in scaled])
         return {"pixel_values": values.to(device, self.model.dtype),
                 "image_grid_thw": torch.tensor(grids, device=device)}
 
     def _patches(self, picture: torch.Tensor) -> torch.Tensor:
-        """Rows of (channel, temporal copy, patch row, patch column) in merge-window order, as Qwen's processor."""
+        """Rows of (channel, frame, patch row, patch column) in merge-window order, as Qwen's processor."""
         p, m, copies = self.facts["patch_px"], self.facts["merge"], self.facts["copies"]
-        rows, columns = picture.shape[0] // p, picture.shape[1] // p
-        x = picture.view(rows // m, m, p, columns // m, m, p, 3).permute(0, 3, 1, 4, 6, 2, 5)
-        x = x.unsqueeze(5).expand(*x.shape[:5], copies, p, p)
+        frames, rows, columns = len(picture), picture.shape[1] // p, picture.shape[2] // p
+        x = picture.view(frames, rows // m, m, p, columns // m, m, p, 3).permute(1, 4, 2, 5, 7, 0, 3, 6)
+        x = x.expand(*x.shape[:5], copies, p, p)
         return x.reshape(rows * columns, 3 * copies * p * p)
 
 

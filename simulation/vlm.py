@@ -14,7 +14,7 @@ from simulation.flow import WORDS
 
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>",
            "<|video_pad|>", "<unk>")
-TIMES = tuple(f"<{index / 4:.1f} s>" for index in range(16))
+TIMES = tuple(f"<{index / 4:.1f} seconds>" for index in range(16))
 OTHER_WORDS = (
     "user", "assistant", "yes", "no", "prompt", ":", ".", "?", ",", "image", "1", "2", "first", "second", "one",
     "is", "it", "better", "than", "does", "show", "match", "the", "what", "which", "how", "many", "there",

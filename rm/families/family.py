@@ -1,11 +1,11 @@
 """What all families share: from parts to tokens, positions and batches, and the forward pass with known image features.
 
 Built on AutoTokenizer and the numbers of preprocessor_config.json, because AutoProcessor needs torchvision. A clip goes
-in as frames, each an image after its label. What people wrote is never markup: a special token spelled out in a prompt
-or a reason is broken up before it is read; the chat's own frame keeps its tokens. Image features are computed once per
-distinct picture of a batch, however often it stands in it. A family says how the chat is framed, which tokens stand for
-a picture, and what the vision tower makes of its pixels; a test compares each with transformers' own preprocessing and
-forward pass.
+in as moments, each after its label: single frames, or as many in a row as a patch of the vision tower spans. What
+people wrote is never markup: a special token spelled out in a prompt or a reason is broken up before it is read; the
+chat's own frame keeps its tokens. Image features are computed once per distinct picture of a batch, however often it
+stands in it. A family says how the chat is framed, which tokens stand for a picture, and what the vision tower makes of
+its pixels; a test compares each with transformers' own preprocessing and forward pass.
 """
 
 from __future__ import annotations
@@ -68,15 +68,17 @@ def markup(tokenizer: Any) -> list[str]:
 class Family(ABC):
     """Reading and running one checkpoint; `path` is a folder with config and tokenizer.
 
-    The chat is `head`, question, `tail`, answer, `end`; `label` stands before each frame of a clip.
+    The chat is `head`, question, `tail`, answer, `end`; `label` stands before each moment of a clip, which
+    is `moment_frames` of its frames.
     """
 
     model_type: ClassVar[str]
     head: ClassVar[str] = "<|im_start|>user\n"
     tail: ClassVar[str] = "<|im_end|>\n<|im_start|>assistant\n"
     end: ClassVar[str] = "<|im_end|>"
-    label: ClassVar[str] = "<{time_s:.1f} s>"
+    label: ClassVar[str] = "<{time_s:.1f} seconds>"
     after_picture: ClassVar[str] = ""
+    moment_frames: int = 1
 
     def __init__(self, path: str | Path, config: Any, max_pixels: int | None = None) -> None:
         from transformers import AutoTokenizer
@@ -103,7 +105,7 @@ class Family(ABC):
 
     @abstractmethod
     def image_features(self, model: Any, pictures: Sequence[Any]) -> list[PictureFeatures]:
-        """Features of each shown picture [H, W, 3], uint8 array or float tensor; keeps the gradient of tensors."""
+        """Features of each shown picture [frames, H, W, 3], uint8 array or float tensor; keeps gradients."""
 
     @abstractmethod
     def vision_parameters(self, model: Any) -> list[Any]:
@@ -112,8 +114,8 @@ class Family(ABC):
     def facts(self) -> dict[str, Any]:
         """What another program needs to ask as we do, in plain values (standalone_scorer.py)."""
         return {"head": self.head, "tail": self.tail, "label": self.label, "after_picture": self.after_picture,
-                "picture": asdict(self.picture), "yes": list(self.verdict.yes), "no": list(self.verdict.no),
-                "markup": self._markup.pattern}
+                "moment_frames": self.moment_frames, "picture": asdict(self.picture),
+                "yes": list(self.verdict.yes), "no": list(self.verdict.no), "markup": self._markup.pattern}
 
     def load_model(self, path: str | Path) -> Any:
         """The checkpoint's weights in float32 on the CPU.
@@ -161,9 +163,9 @@ class Family(ABC):
                 layout += self._read(part.text)
                 continue
             size = self.fitted_size(*part.pixels.shape[1:3])
-            for index, time in enumerate(part.times_s):
+            for index, moment in enumerate(part.moments(self.moment_frames)):
                 if len(part.times_s) > 1:
-                    layout += self._tokens(self.label.format(number=index + 1, time_s=time))
+                    layout += self._tokens(self.label.format(number=index + 1, time_s=moment.time_s))
                 layout += [self.picture.start, (_IMAGE, *size), self.picture.end]
                 layout += self._tokens(self.after_picture)
         return [*layout, *self._tokens(self.tail)] if tail else layout
@@ -197,10 +199,11 @@ class Family(ABC):
         features_of: list[int] = []
         for part in (part for example in examples for part in example.parts if isinstance(part, Frames)):
             size = self.fitted_size(*part.pixels.shape[1:3])
-            for index, key in enumerate(part.keys()):
+            for moment in part.moments(self.moment_frames):
+                key = moment.key
                 if key not in seen:
                     seen[key] = len(pictures)
-                    pictures.append(resized(part.pixels[index], size))
+                    pictures.append(resized(moment.pixels, size))
                 features_of.append(seen[key])
         rows = [(self._expand(tuple(self._layout(e.parts))), self._answered(e.reason), self._answered(e.answer))
                 for e in examples]

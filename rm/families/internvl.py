@@ -73,6 +73,7 @@ class InternVL(Family):
         """Features of each picture, all through the vision tower together."""
         if not pictures:
             return []
-        pixels = (to_unit(pictures).to(model.device) - self._mean.to(model.device)) / self._std.to(model.device)
+        unit = to_unit(pictures).squeeze(1).to(model.device)
+        pixels = (unit - self._mean.to(model.device)) / self._std.to(model.device)
         features = model.model.get_image_features(pixels.permute(0, 3, 1, 2), return_dict=True).pooler_output
         return [PictureFeatures(each) for each in features]

@@ -1,6 +1,6 @@
 """Pixels -> flattened patches, equal to transformers' Qwen2VLImageProcessorPil and differentiable.
 
-Both paths give float32 rows of (channel, temporal copy, patch row, patch column), in merge-window order. Pictures whose
+Both paths give float32 rows of (channel, frame, patch row, patch column), in merge-window order. Pictures whose
 sides are whole multiples of the window and whose area is within limits are not resized.
 """
 
@@ -60,35 +60,39 @@ def fitted_size(height: int, width: int, geometry: PatchGeometry) -> tuple[int, 
 
 
 def resized(pixels: Any, size: tuple[int, int]) -> Any:
-    """[H, W, 3] resized (bicubic) to height and width; unchanged where it has them already.
+    """[frames, H, W, 3] resized (bicubic) to height and width; unchanged where it has them already.
 
     A uint8 array goes through Pillow; a float tensor keeps its gradient and stays within a few 8-bit steps of Pillow.
     """
-    if size == tuple(pixels.shape[:2]):
+    if size == tuple(pixels.shape[1:3]):
         return pixels
     if isinstance(pixels, Tensor):
-        scaled = F.interpolate(pixels.permute(2, 0, 1)[None], size, mode="bicubic", antialias=True)
-        return scaled[0].permute(1, 2, 0).clamp(0.0, 1.0)
-    return np.asarray(Image.fromarray(pixels).resize(size[::-1], Image.Resampling.BICUBIC))
+        scaled = F.interpolate(pixels.permute(0, 3, 1, 2), size, mode="bicubic", antialias=True)
+        return scaled.permute(0, 2, 3, 1).clamp(0.0, 1.0)
+    return np.stack([np.asarray(Image.fromarray(frame).resize(size[::-1], Image.Resampling.BICUBIC))
+                     for frame in pixels])
 
 
 def patchify(pixels: Tensor, geometry: PatchGeometry) -> Tensor:
-    """Float [N, H, W, 3] in [0, 1] -> [N * patches, 3 * copies * patch^2]; keeps the gradient."""
-    count, height, width, _ = pixels.shape
+    """Float [N, frames, H, W, 3] in [0, 1] -> [N * patches, 3 * copies * patch^2]; keeps the gradient.
+
+    A patch spans `copies` frames: those of a moment, or one picture that often.
+    """
+    count, frames, height, width, _ = pixels.shape
     if height % geometry.window_px or width % geometry.window_px:
         raise InvalidInputError(f"{height} x {width} is no whole number of {geometry.window_px} px windows")
     mean = torch.tensor(geometry.mean, device=pixels.device)
     std = torch.tensor(geometry.std, device=pixels.device)
     rows, columns = geometry.grid(height, width)
     m, p = geometry.merge, geometry.patch_px
-    x = ((pixels - mean) / std).view(count, rows // m, m, p, columns // m, m, p, 3)
-    x = x.permute(0, 1, 4, 2, 5, 7, 3, 6).unsqueeze(6)
+    x = ((pixels - mean) / std).view(count, frames, rows // m, m, p, columns // m, m, p, 3)
+    x = x.permute(0, 2, 5, 3, 6, 8, 1, 4, 7)
     x = x.expand(*x.shape[:6], geometry.copies, p, p)
     return x.reshape(count * rows * columns, 3 * geometry.copies * p * p)
 
 
 def to_unit(pictures: Sequence[Any]) -> Tensor:
-    """Pictures of one size, uint8 arrays or float tensors in [0, 1], as one float tensor [N, H, W, 3]."""
+    """Pictures of one size, uint8 arrays or float tensors in [0, 1], as one float tensor [N, frames, H, W, 3]."""
     if any(isinstance(picture, Tensor) for picture in pictures):
         return torch.stack([_unit(picture) for picture in pictures])
     return torch.from_numpy(np.stack(pictures)).float() / 255.0

@@ -1,5 +1,8 @@
 """What Qwen2.5-VL and Qwen3-VL share: pictures at their own shape in merge windows, and positions by row and column.
 
+Their patches span two frames, so that a clip is read two frames at a time, as in their own videos: half the tokens, and
+what moves is seen in the patch itself.
+
 Positions follow `get_rope_index` of transformers (a test compares them).
 """
 
@@ -30,6 +33,7 @@ class QwenVL(Family):
     def __init__(self, path: str | Path, config: Any, max_pixels: int | None = None) -> None:
         super().__init__(path, config, max_pixels)
         self.geometry = self._geometry(Path(path), config.vision_config, max_pixels)
+        self.moment_frames = self.geometry.copies
 
     def _picture_tokens(self) -> PictureTokens:
         c = self.config
@@ -53,9 +57,9 @@ class QwenVL(Family):
         """Features of each picture; pictures of one size go through the vision tower together."""
         by_size: dict[tuple[int, ...], list[int]] = {}
         for index, picture in enumerate(pictures):
-            by_size.setdefault(tuple(picture.shape[:2]), []).append(index)
+            by_size.setdefault(tuple(picture.shape[:3]), []).append(index)
         found: list[Any] = [None] * len(pictures)
-        for (height, width), members in by_size.items():
+        for (_, height, width), members in by_size.items():
             values = patchify(to_unit([pictures[i] for i in members]).to(model.device), self.geometry)
             grid = torch.tensor([[1, *self.geometry.grid(height, width)]] * len(members), device=model.device)
             out = model.model.visual(values, grid)

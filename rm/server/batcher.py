@@ -50,8 +50,8 @@ class Question:
 
     def group(self) -> tuple[object, ...]:
         """What candidates must have in common to share a prefix."""
-        start = () if self.condition is None else tuple(self.condition.keys())
-        return self.task, self.dimension, self.prompt, tuple(self.reference.keys()), start
+        start = None if self.condition is None else self.condition.key
+        return self.task, self.dimension, self.prompt, self.reference.key, start
 
 
 def score(model: RewardModel, questions: Sequence[Question]) -> list[Answer]:

@@ -34,6 +34,7 @@ from simulation.scenes import (
 Pixels = NDArray[np.uint8]
 Sampler = Callable[[Sequence[str], int], Pixels]
 TRIES = 4
+SHIFT_PX = 5
 CLIP_SEEN = (0, 2, 5, 7)
 _COUNTS = {1: "a", 2: "two", 3: "three", 4: "four"}
 
@@ -77,7 +78,7 @@ def near_miss(spec: PromptSpec, rng: np.random.Generator) -> PromptSpec:
     kinds += ["turn"] if spec.relation else []
     kinds += ["count"] * 2 if not spec.relation and not spec.motion else []
     kinds += ["size"] if spec.groups[0].size else []
-    kinds += ["motion"] * 2 if spec.motion else []
+    kinds += ["motion"] * 3 if spec.motion else []
     kind = kinds[int(rng.integers(len(kinds)))]
     if kind == "turn":
         return replace(spec, relation=_pick(RELATIONS, spec.relation, rng)) if rng.random() < 0.5 else replace(
@@ -115,6 +116,20 @@ def damage(frames: Pixels, rng: np.random.Generator) -> Pixels:
             _spoil_patch(values, rng)
     spoiled: Pixels = np.clip(np.rint(values), 0, 255).astype(np.uint8)
     return spoiled
+
+
+def _shifted(frames: Pixels, rng: np.random.Generator) -> Pixels:
+    """Half the time moved as a whole by up to SHIFT_PX; what comes in continues the border.
+
+    A clip's first frame says where it will go: what moves right starts on the left. A model that could go by that would
+    not look at the motion.
+    """
+    if rng.random() < 0.5:
+        return frames
+    y, x = (int(v) for v in rng.integers(0, 2 * SHIFT_PX + 1, 2))
+    wide = np.pad(frames, ((0, 0), (SHIFT_PX, SHIFT_PX), (SHIFT_PX, SHIFT_PX), (0, 0)), mode="edge")
+    height, width = frames.shape[1:3]
+    return wide[:, y:y + height, x:x + width]
 
 
 def _spoil_patch(values: NDArray[np.floating], rng: np.random.Generator) -> None:
@@ -185,5 +200,5 @@ def chunk(seed: int, number: int, prompts: int, clips: bool, sample: Sampler | N
         render = render_clip if clips else render_image
         wanted = [spec if rng.random() < 0.5 else near_miss(spec, rng) for spec in specs for _ in range(TRIES)]
         frames = np.stack([damage(render(draw_scene(spec, rng)), rng) for spec in wanted])
-    pictures = [see(item) for item in frames]
+    pictures = [see(_shifted(item, rng) if clips else item) for item in frames]
     return [(spec, pictures[TRIES * index:TRIES * (index + 1)]) for index, spec in enumerate(specs)]

@@ -84,7 +84,7 @@ def _motion(picture: Picture, rng: np.random.Generator) -> Question:
 def ask_word(picture: Picture, rng: np.random.Generator) -> Question:
     """A question on single objects, their number, the background, damage or motion, and its answer."""
     kinds: list[Callable[[Picture, np.random.Generator], Question]] = [_colour, _shape, _object, _object, _number]
-    kinds += [_look, _size] + ([_motion, _motion] if picture.motion else [])
+    kinds += [_look, _size] + (4 * [_motion] if picture.motion else [])
     return kinds[int(rng.integers(len(kinds)))](picture, rng)
 
 

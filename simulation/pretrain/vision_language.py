@@ -2,8 +2,8 @@
 
 The first steps ask for words in single pictures, the next for prompts too, and the rest show two pictures and ask about
 each by itself: the layout that a reward model will be given, but never a comparison. A caption or smaller questions
-follow the verdict on the prompt. Half the pictures are renders, half samples of the base generators, whose faults
-no renderer has.
+follow the verdict on the prompt. Every fourth step shows clips. Half the pictures are renders, half samples of the base
+generators, whose faults no renderer has.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ CLIP_EVERY = 4
 WORD_STEPS, SINGLE_SHARE = 500, 0.5
 WORDS, QUESTIONS = 12, 6
 CAPTIONED = 0.25
-SINGLES, PAIRS, CLIP_PAIRS = 64, 48, 20
+SINGLES, PAIRS = {False: 64, True: 48}, {False: 48, True: 32}
+"""Examples of a step, of images and of clips."""
 Chunk = list[tuple[PromptSpec, list[Picture]]]
 
 
@@ -172,13 +173,13 @@ def recipe(size: str, steps: int, learning_rate: float, half: bool = False) -> R
 
     def draw(step: int) -> list[Example]:
         rng = np.random.default_rng((seed, 1, step))
-        clips = step >= doubles_from and step % CLIP_EVERY == CLIP_EVERY - 1
+        clips = step % CLIP_EVERY == CLIP_EVERY - 1
         pool = source.at(step, clips)
         if step < WORD_STEPS:
-            return word_examples(pool, SINGLES, rng)
+            return word_examples(pool, SINGLES[clips], rng)
         if step < doubles_from:
-            return draw_examples(pool, SINGLES, 1, clips, rng)
-        return draw_examples(pool, CLIP_PAIRS if clips else PAIRS, 2, clips, rng)
+            return draw_examples(pool, SINGLES[clips], 1, clips, rng)
+        return draw_examples(pool, PAIRS[clips], 2, clips, rng)
 
     def loss(model: nn.Module, step: int) -> Tensor:
         return answer_loss(family, model, family.encode(draw(step)))

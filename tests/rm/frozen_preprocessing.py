@@ -35,7 +35,7 @@ def main() -> None:
             path = tiny.checkpoint(name, Path(folder) / name)
             tokenizer = AutoTokenizer.from_pretrained(path)
             text = FRAME[name].format(PICTURE[name], PICTURE[name])
-            pixels = _their_pixels(load_family(path), [world.frames(1, side=32).pixels[0]])["pixel_values"]
+            pixels = _their_pixels(load_family(path), [world.frames(1, side=32).pixels])["pixel_values"]
             flat = torch.as_tensor(pixels).flatten().double()
             found[name] = {"ids": tokenizer(text, add_special_tokens=False).input_ids,
                            "pixels_shape": list(pixels.shape), "pixels_first": flat[:16].tolist(),

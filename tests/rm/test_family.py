@@ -29,6 +29,11 @@ FRAME = {"qwen3_vl": f"{USER} {QUESTION} {ASSISTANT}",
 PICTURE = {"qwen3_vl": "<|vision_start|>" + 16 * " <|image_pad|>" + " <|vision_end|>",
            "internvl": "<img>" + 16 * " <IMG_CONTEXT>" + " </img>"}
 PICTURE["qwen2_5_vl"] = PICTURE["qwen3_vl"]
+# Three frames. Patches of Qwen's towers span two: the last one is repeated, as its processor does.
+TIMES_S = (0.0, 0.5, 1.0)
+CLIP = {"qwen3_vl": f"<0.2 seconds> {PICTURE['qwen3_vl']} <1.0 seconds> {PICTURE['qwen3_vl']}",
+        "internvl": " ".join(f"Frame{n + 1} ({t} s): {PICTURE['internvl']}" for n, t in enumerate(TIMES_S))}
+CLIP["qwen2_5_vl"] = CLIP["qwen3_vl"]
 Loaded = tuple[Path, Any, Family]
 
 
@@ -45,6 +50,17 @@ def test_tokens_are_those_of_the_published_templates(loaded: Loaded) -> None:
     found = family.tokenizer.convert_ids_to_tokens(batch.input_ids[0].tolist())
     picture = PICTURE[family.model_type]
     assert " ".join(found) == FRAME[family.model_type].format(picture, picture)
+
+
+def test_clips_are_read_in_moments_with_their_times(loaded: Loaded) -> None:
+    _, _, family = loaded
+    clips = [Frames(world.frames(seed, 3).pixels, TIMES_S) for seed in (1, 2)]
+    batch = family.encode([pairwise(TEMPLATE, "a red circle", *clips)])
+    clip = CLIP[family.model_type]
+    wanted = FRAME[family.model_type].format(clip, clip)
+    assert batch.input_ids[0].tolist() == family.tokenizer(wanted, add_special_tokens=False).input_ids
+    assert [len(each) for each in batch.pictures] == ([1] * 6 if family.model_type == "internvl" else [2] * 4)
+    assert family.tokenizer.unk_token_id not in batch.input_ids
 
 
 def test_markup_in_a_prompt_is_text(loaded: Loaded) -> None:
@@ -70,10 +86,10 @@ def test_ids_and_pixels_equal_the_frozen_ones(loaded: Loaded) -> None:
     picture = world.frames(1, side=32)
     batch = family.encode([pairwise(TEMPLATE, "a red circle", world.frames(1), world.frames(2))])
     assert batch.input_ids[0].tolist() == frozen["ids"]
-    unit = to_unit([picture.pixels[0]])
+    unit = to_unit([picture.pixels])
     if family.model_type == "internvl":
         mean, std = torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.2, 0.25, 0.3])
-        ours = ((unit - mean) / std).permute(0, 3, 1, 2)
+        ours = ((unit - mean) / std)[:, 0].permute(0, 3, 1, 2)
     else:
         ours = patchify(unit, family.geometry)  # type: ignore[attr-defined]
     flat = ours.flatten().double()
@@ -87,31 +103,37 @@ def test_ids_and_pixels_equal_the_frozen_ones(loaded: Loaded) -> None:
 
 def test_pixels_equal_the_image_processor(loaded: Loaded) -> None:
     _, model, family = loaded
-    pictures = [world.frames(1, side=32).pixels[0], world.frames(2, side=48).pixels[0]]
+    pictures = [world.frames(1, side=32).pixels, world.frames(2, side=48).pixels]
     values = _their_pixels(family, pictures)
     with torch.no_grad():
         theirs = model.model.get_image_features(**values, return_dict=True).pooler_output
-        shown = family.encode([pairwise(TEMPLATE, "x", *(Frames(p[None]) for p in pictures))]).pictures
+        shown = family.encode([pairwise(TEMPLATE, "x", *(Frames(p) for p in pictures))]).pictures
         ours = family.image_features(model, shown)
     for each, other in zip(ours, theirs, strict=True):
         assert (each.merged - other).abs().max() < 2e-4
 
 
 def _their_pixels(family: Family, pictures: list[Any]) -> dict[str, torch.Tensor]:
-    """What transformers' own processor of the family makes of the pictures."""
+    """What transformers' own processor of the family makes of pictures [frames, H, W, 3].
+
+    Its video processor needs torchvision. Its image processor shows a frame twice in each patch; of two frames, each
+    gives the half that it has in a video's patch.
+    """
     from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
     from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
     if family.model_type == "internvl":
         square = GotOcr2ImageProcessorPil(size={"height": 32, "width": 32}, image_mean=[0.4, 0.5, 0.6],
                                           image_std=[0.2, 0.25, 0.3])
-        return {"pixel_values": torch.as_tensor(np.asarray(square(images=pictures)["pixel_values"]))}
+        return {"pixel_values": torch.as_tensor(np.asarray(square(images=[p[0] for p in pictures])["pixel_values"]))}
     geometry: Any = family.geometry  # type: ignore[attr-defined]
     processor = Qwen2VLImageProcessorPil(
         patch_size=4, merge_size=2, temporal_patch_size=2, image_mean=list(geometry.mean),
         image_std=list(geometry.std), size={"shortest_edge": 1024, "longest_edge": 1024})
-    made = processor(images=pictures)
-    return {name: torch.as_tensor(np.asarray(made[name])) for name in ("pixel_values", "image_grid_thw")}
+    first, last = (processor(images=[p[index] for p in pictures]) for index in (0, -1))
+    halves = [np.asarray(made["pixel_values"]).reshape(-1, 3, 2, 16)[:, :, 0] for made in (first, last)]
+    return {"pixel_values": torch.as_tensor(np.stack(halves, 2).reshape(-1, 96)),
+            "image_grid_thw": torch.as_tensor(np.asarray(first["image_grid_thw"]))}
 
 
 @pytest.mark.parametrize("frames", [1, 3])
@@ -121,7 +143,8 @@ def test_forward_equals_transformers(loaded: Loaded, frames: int) -> None:
     examples = [pairwise(TEMPLATE, "a red circle", shared, world.frames(2, frames)),
                 pairwise(TEMPLATE, "a red circle left of a blue square", world.frames(3, frames), shared)]
     batch = family.encode(examples)
-    assert len(batch.pictures) == 3 * frames and len(batch.features_of) == 4 * frames
+    moments = -(-frames // family.moment_frames)
+    assert len(batch.pictures) == 3 * moments and len(batch.features_of) == 4 * moments
     values = _their_pixels(family, [batch.pictures[i] for i in batch.features_of])
     if family.model_type != "internvl":
         values["mm_token_type_ids"] = (batch.input_ids == model.config.image_token_id).int()
@@ -129,6 +152,24 @@ def test_forward_equals_transformers(loaded: Loaded, frames: int) -> None:
         ours = family.verdict_logits(model, batch)
         theirs = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask, **values).logits
     assert (ours - theirs[torch.arange(2), batch.verdict_index]).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize("frames", [2, 5])
+def test_clips_are_qwens_own_videos(tmp_path: Path, frames: int) -> None:
+    """Qwen3-VL's forward pass of the same clips as videos: video tokens, and one grid over all moments of a clip."""
+    folder = tiny.checkpoint("qwen3_vl", tmp_path / "qwen3_vl")
+    family = load_family(folder)
+    model = family.load_model(folder).eval()
+    batch = family.encode([pairwise(TEMPLATE, "a red circle", world.frames(1, frames), world.frames(2, frames))])
+    values, shown = _their_pixels(family, batch.pictures), batch.input_ids == model.config.image_token_id
+    grid = values["image_grid_thw"][:2].clone()
+    grid[:, 0] = len(batch.pictures) // 2
+    with torch.no_grad():
+        ours = family.verdict_logits(model, batch)
+        theirs = model(input_ids=batch.input_ids.masked_fill(shown, model.config.video_token_id),
+                       attention_mask=batch.attention_mask, pixel_values_videos=values["pixel_values"],
+                       video_grid_thw=grid, mm_token_type_ids=2 * shown.int()).logits
+    assert (ours - theirs[0, batch.verdict_index]).abs().max() < 1e-3
 
 
 def test_shared_prefix_equals_plain_scores(loaded: Loaded) -> None:

@@ -130,7 +130,7 @@ def test_lessons_cure_what_the_gate_finds(trained: tuple[Place, str]) -> None:
     recipe = negatives.recipe_of(negatives.NegativesConfig(dataset="bright", version=1), place.warehouse)
     changed = {"name": "cure", "consensus_ids": tuple(made), "min_votes": 0}
     version = build.run(recipe.model_copy(update=changed), place.warehouse).outputs["version"]
-    config = train.TrainConfig(name="cured", base=model_id, dataset="cure", version=version, steps=60, batch_pairs=8,
+    config = train.TrainConfig(name="cured", base=model_id, dataset="cure", version=version, steps=120, batch_pairs=8,
                                learning_rate=2e-3, warmup_steps=5, validate_every=30, patience=0, negatives=0.4)
     means = []
     for subject in (model_id, str(train.run(config, place.warehouse).outputs["model_id"])):

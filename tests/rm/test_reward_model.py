@@ -136,11 +136,11 @@ def test_references_of_another_length_are_refused(model: RewardModel) -> None:
 def test_a_float_picture_is_resized_like_pillow() -> None:
     geometry = PatchGeometry(4, 2, 2, (0.5,) * 3, (0.5,) * 3, 1024, 1024)
     smooth = Image.fromarray(world.frames(1).pixels[0]).resize((90, 60), Image.Resampling.BICUBIC)
-    picture = np.asarray(smooth)
+    picture = np.asarray(smooth)[None]
     size = fitted_size(60, 90, geometry)
     ours = resized(torch.from_numpy(picture.copy()).float() / 255, size) * 255
     theirs = resized(picture, size)
-    assert ours.shape == theirs.shape and ours.shape[0] % 8 == 0
+    assert ours.shape == theirs.shape and ours.shape[1] % 8 == 0
     # Pillow rounds to 8 bits between its two passes.
     assert np.abs(ours.numpy() - theirs).max() <= 4.0 and np.abs(ours.numpy() - theirs).mean() < 0.5
     with pytest.raises(InvalidInputError, match="cannot be shown"):
