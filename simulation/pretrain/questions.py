@@ -82,9 +82,10 @@ def _motion(picture: Picture, rng: np.random.Generator) -> Question:
 
 
 def ask_word(picture: Picture, rng: np.random.Generator) -> Question:
-    """A question on single objects, their number, the background, damage or motion, and its answer."""
+    """A question on single objects, their number, the background or damage, and its answer; half on a clip's motion."""
     kinds: list[Callable[[Picture, np.random.Generator], Question]] = [_colour, _shape, _object, _object, _number]
-    kinds += [_look, _size] + (4 * [_motion] if picture.motion else [])
+    kinds += [_look, _size]
+    kinds += len(kinds) * [_motion] if picture.motion else []
     return kinds[int(rng.integers(len(kinds)))](picture, rng)
 
 

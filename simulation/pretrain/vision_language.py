@@ -2,8 +2,9 @@
 
 The first steps ask for words in single pictures, the next for prompts too, and the rest show two pictures and ask about
 each by itself: the layout that a reward model will be given, but never a comparison. A caption or smaller questions
-follow the verdict on the prompt. Every fourth step shows clips. Half the pictures are renders, half samples of the base
-generators, whose faults no renderer has.
+follow the verdict on the prompt. Every fourth step shows clips, of the first ones every second: a model of this size
+tells motions apart only after some fifty thousand questions on them. Half the pictures are renders, half samples of the
+base generators, whose faults no renderer has.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ CLIP_TIMES_S = (0.0, 0.5, 1.25, 1.75)
 CHUNK_STEPS = 100
 CHUNK_PROMPTS = 240
 CLIP_EVERY = 4
-WORD_STEPS, SINGLE_SHARE = 500, 0.5
+WORD_STEPS, WORD_CLIP_EVERY, SINGLE_SHARE = 600, 2, 0.5
 WORDS, QUESTIONS = 12, 6
 CAPTIONED = 0.25
 SINGLES, PAIRS = {False: 64, True: 48}, {False: 48, True: 32}
@@ -173,7 +174,8 @@ def recipe(size: str, steps: int, learning_rate: float, half: bool = False) -> R
 
     def draw(step: int) -> list[Example]:
         rng = np.random.default_rng((seed, 1, step))
-        clips = step % CLIP_EVERY == CLIP_EVERY - 1
+        every = WORD_CLIP_EVERY if step < WORD_STEPS else CLIP_EVERY
+        clips = step % every == every - 1
         pool = source.at(step, clips)
         if step < WORD_STEPS:
             return word_examples(pool, SINGLES[clips], rng)
