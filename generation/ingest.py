@@ -2,10 +2,13 @@
 
 Columns: prompt, path, generator, task, and optionally condition (path of a first frame or source picture). A file that
 is missing, broken or outside the root is a reject with file and row; the rest is kept. A second call adds nothing.
+
+The manifest is read twice, a row at a time: once to see which files are there, once to store them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,7 @@ from warehouse.stage import Receipt, Recorder, StageConfig, run_stage
 
 _COLUMNS = ("prompt", "path", "generator", "task")
 _TABLES = ("prompts", "media", "generators", "candidates")
+_COMMIT = 4096
 
 
 class IngestConfig(StageConfig):
@@ -33,25 +37,27 @@ class IngestConfig(StageConfig):
     licence: str = ""
 
 
-def _read(path: Path) -> list[SourceRow]:
-    """Every row; raises InvalidInputError for a manifest that cannot be used as a whole."""
-    rows = list(read_rows(path))
-    if not rows:
-        raise InvalidInputError("the manifest has no rows", where=str(path), hint=f"columns: {', '.join(_COLUMNS)}")
-    missing = [name for name in _COLUMNS if path.suffix in TABULAR and name not in rows[0].fields]
-    if missing and not rows[0].problem:
-        raise InvalidInputError(f"the manifest lacks columns {missing}", where=str(path))
-    return rows
+def _paths(manifest: Path) -> Iterator[str]:
+    """Files that the manifest names; raises InvalidInputError where it cannot be used as a whole."""
+    row: SourceRow | None = None
+    for number, row in enumerate(read_rows(manifest)):
+        missing = [name for name in _COLUMNS if name not in row.fields]
+        if number == 0 and manifest.suffix in TABULAR and missing and not row.problem:
+            raise InvalidInputError(f"the manifest lacks columns {missing}", where=str(manifest))
+        yield from (str(row.fields[name]) for name in ("path", "condition") if row.fields.get(name))
+    if row is None:
+        raise InvalidInputError("the manifest has no rows", where=str(manifest), hint=f"columns: {', '.join(_COLUMNS)}")
 
 
 class _Ingest:
-    """Rows gathered from one manifest."""
+    """Rows gathered from one manifest, and written a few thousand at a time."""
 
     def __init__(self, config: IngestConfig, warehouse: Warehouse, recorder: Recorder) -> None:
         self.config, self.warehouse, self.recorder = config, warehouse, recorder
         self.root = config.root or config.manifest.parent
         self.licence = licence_row(config.licence) if config.licence else None
         self.rows: dict[str, list[Row]] = {name: [] for name in _TABLES}
+        self.written = 0
         self._seen: set[bytes] = set()
 
     def _media(self, relative: str) -> Row:
@@ -75,9 +81,19 @@ class _Ingest:
                 return
             self._seen.add(mark)
             self._keep(row.fields)
+            if len(self.rows["candidates"]) == _COMMIT:
+                self.write()
         except (InvalidInputError, UnicodeEncodeError) as error:
             reason = error.reason if isinstance(error, MediaError) else "bad_row"
             self.recorder.reject(source=self.config.source, location=row.location, reason=reason, detail=str(error))
+
+    def write(self) -> None:
+        """Write what was gathered since the last time; candidates never come without their media and prompts."""
+        rows, self.rows = self.rows, {name: [] for name in _TABLES}
+        with self.warehouse.commit("ingest"):
+            for table in _TABLES:
+                self.recorder.count(table, self.warehouse.merge(table, rows[table], run_id=self.recorder.run_id))
+        self.written += len(rows["candidates"])
 
     def _keep(self, item: dict[str, Any]) -> None:
         absent = [name for name in _COLUMNS if not str(item.get(name) or "").strip()]
@@ -115,23 +131,20 @@ class _Ingest:
 def run(config: IngestConfig, warehouse: Warehouse) -> Receipt:
     """Ingest the manifest; counts read, duplicates, prompts, candidates and what was there already."""
     [manifest] = list_files(config.manifest, (".csv", ".tsv", ".jsonl"))
-    inputs, listed = {"manifest": file_digest(manifest)}, _read(manifest)
-    paths = {str(row.fields[name]) for row in listed for name in ("path", "condition") if row.fields.get(name)}
-    inputs["media"] = files_digest(config.root or config.manifest.parent, sorted(paths))
+    inputs = {"manifest": file_digest(manifest)}
+    inputs["media"] = files_digest(config.root or config.manifest.parent, _paths(manifest))
 
     def body(recorder: Recorder) -> None:
-        ingest = _Ingest(config, warehouse, recorder)
-        recorder.count("read", len(listed))
+        ingest, total = _Ingest(config, warehouse, recorder), sum(1 for _ in read_rows(manifest))
+        recorder.count("read", total)
         recorder.count("duplicates", 0)
-        for number, row in enumerate(listed, 1):
+        if ingest.licence:
+            warehouse.merge("licences", [ingest.licence], run_id=recorder.run_id)
+        for number, row in enumerate(read_rows(manifest), 1):
             ingest.add(row)
-            recorder.progress(number, len(listed), config.manifest.name)
-        with warehouse.commit("ingest"):
-            if ingest.licence:
-                warehouse.merge("licences", [ingest.licence], run_id=recorder.run_id)
-            for table, rows in ingest.rows.items():
-                recorder.count(table, warehouse.merge(table, rows, run_id=recorder.run_id))
-        recorder.count("already_there", len(ingest.rows["candidates"]) - recorder.counts["candidates"])
+            recorder.progress(number, total, config.manifest.name)
+        ingest.write()
+        recorder.count("already_there", ingest.written - recorder.counts["candidates"])
         recorder.count("media_absent", sum(reject["reason"] == "media_absent" for reject in recorder.rejects))
         recorder.output("source", config.source)
 

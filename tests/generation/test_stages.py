@@ -65,6 +65,27 @@ def _manifest(folder: Path, rows: Sequence[str]) -> Path:
     return path
 
 
+def test_ingest_writes_a_few_rows_at_a_time(
+    warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is held until the end, no candidate comes without its media, and a second call adds nothing."""
+    monkeypatch.setattr(ingest, "_COMMIT", 4)
+    for index in range(10):
+        (tmp_path / f"{index}.png").write_bytes(encode_png(np.full((16, 16, 3), index, np.uint8)))
+    lines = [f"prompt {index % 3},{index}.png,g,t2i" for index in range(10)]
+    path = tmp_path / "manifest.csv"
+    path.write_text("\n".join(["prompt,path,generator,task", *lines, lines[0]]))
+    counts = ingest.run(ingest.IngestConfig(manifest=path), warehouse).counts
+    assert counts | {"read": 11, "duplicates": 1, "prompts": 3, "candidates": 10, "already_there": 0} == counts
+    commits = "SELECT count(*) AS n FROM lake.snapshots() WHERE commit_message = 'ingest'"
+    assert warehouse.rows(commits) == [{"n": 3}]
+    sql = "SELECT count(*) AS n FROM candidates JOIN media USING (media_id) JOIN prompts USING (prompt_id)"
+    assert warehouse.rows(sql) == [{"n": 10}]
+    path.write_text(path.read_text() + "\n")
+    again = ingest.run(ingest.IngestConfig(manifest=path), warehouse)
+    assert again.changed and again.counts["candidates"] == 0 and again.counts["already_there"] == 10
+
+
 def test_ingest_counts_every_bad_row(warehouse: Warehouse, tmp_path: Path) -> None:
     path = _manifest(tmp_path, ["a cat,good.png,sdxl,t2i", "a cat,zip.png,sdxl,t2i", "a cat,gone.png,sdxl,t2i",
                                 ",good.png,sdxl,t2i", "a cat,../secret.png,sdxl,t2i", "a cat,good.png,sdxl,t2x"])
