@@ -71,6 +71,22 @@ def _shuffled_ninths(pixels: Pixels, prompt: str, rng: np.random.Generator) -> P
     return _retiled(pixels, rng.permutation(9).tolist())
 
 
+def _turned_quarters(pixels: Pixels, prompt: str, rng: np.random.Generator) -> Pixels:
+    """Each quarter upside down where it stands."""
+    found = pixels.copy()
+    height, width = (length // 2 for length in pixels.shape[1:3])
+    for y, x in np.ndindex(2, 2):
+        quarter = np.s_[:, y * height:(y + 1) * height, x * width:(x + 1) * width]
+        found[quarter] = pixels[quarter][:, ::-1, ::-1]
+    return found
+
+
+def _exchanged_halves(pixels: Pixels, prompt: str, rng: np.random.Generator) -> Pixels:
+    """Left and right exchanged, or top and bottom."""
+    axis = int(rng.integers(1, 3))
+    return np.roll(pixels, pixels.shape[axis] // 2, axis)
+
+
 def _colour(pixels: Pixels, prompt: str, rng: np.random.Generator) -> Pixels:
     """One saturated colour: never white, black or grey."""
     colour = rng.permutation([255, int(rng.integers(0, 256)), 0]).astype(np.uint8)
@@ -162,12 +178,13 @@ def _noisy_frames(pixels: Pixels, prompt: str, rng: np.random.Generator) -> Pixe
 ATTACKS: dict[str, Attack] = {"white": _flat(255), "black": _flat(0), "grey": _flat(128), "noise": _noise,
                               "prompt_as_text": _prompt_as_text, "praise_as_text": _praise_as_text,
                               "shuffled_quarters": _shuffled_quarters, "negative": _negative, "mosaic": _mosaic,
-                              "half_noise": _half_noise, "checkers": _checkers, "faded": _faded}
+                              "half_noise": _half_noise, "checkers": _checkers, "faded": _faded,
+                              "turned_quarters": _turned_quarters}
 """What the gate asks; no model has seen these."""
 
 LESSONS: dict[str, Attack] = {"colour": _colour, "stripes": _stripes, "scrambled_rows": _scrambled_rows,
                               "shuffled_tiles": _shuffled_tiles, "shuffled_ninths": _shuffled_ninths,
-                              "words_as_text": _words_as_text}
+                              "exchanged_halves": _exchanged_halves, "words_as_text": _words_as_text}
 """What a model may be taught to refuse; disjoint from what the gate asks."""
 
 CLIP_ATTACKS: dict[str, Attack] = {"frozen": _frozen, "black_frames": _black_frames, "frozen_last": _frozen_last,
