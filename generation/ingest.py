@@ -81,8 +81,6 @@ class _Ingest:
                 return
             self._seen.add(mark)
             self._keep(row.fields)
-            if len(self.rows["candidates"]) == _COMMIT:
-                self.write()
         except (InvalidInputError, UnicodeEncodeError) as error:
             reason = error.reason if isinstance(error, MediaError) else "bad_row"
             self.recorder.reject(source=self.config.source, location=row.location, reason=reason, detail=str(error))
@@ -142,6 +140,8 @@ def run(config: IngestConfig, warehouse: Warehouse) -> Receipt:
             warehouse.merge("licences", [ingest.licence], run_id=recorder.run_id)
         for number, row in enumerate(read_rows(manifest), 1):
             ingest.add(row)
+            if len(ingest.rows["candidates"]) >= _COMMIT:
+                ingest.write()
             recorder.progress(number, total, config.manifest.name)
         ingest.write()
         recorder.count("already_there", ingest.written - recorder.counts["candidates"])

@@ -68,8 +68,8 @@ def markup(tokenizer: Any) -> list[str]:
 class Family(ABC):
     """Reading and running one checkpoint; `path` is a folder with config and tokenizer.
 
-    The chat is `head`, question, `tail`, answer, `end`; `label` stands before each moment of a clip, which
-    is `moment_frames` of its frames.
+    The chat is `head`, question, `tail`, answer, `end`; `label` stands before each moment of a clip, which is
+    `moment_frames` of its frames.
     """
 
     model_type: ClassVar[str]
