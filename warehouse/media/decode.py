@@ -6,6 +6,7 @@ import io
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
@@ -43,13 +44,14 @@ def decode_frames(data: bytes, max_frames: int | None = None) -> tuple[NDArray[n
             stream = container.streams.video[0]
             if stream.width * stream.height > MediaLimits().pixels:
                 raise MediaError(f"{stream.width} x {stream.height} pixels", reason="too_many_pixels")
-            frames = [
-                (frame.to_ndarray(format="rgb24"), float(frame.time or 0.0)) for frame in container.decode(stream)
-            ]
+            frames = list(container.decode(stream))
+            if max_frames is not None and len(frames) > max_frames:
+                frames = [frames[i] for i in np.linspace(0, len(frames) - 1, max_frames).round().astype(int)]
+            # One for the clip, in this thread: to_ndarray() makes a new one a frame, which costs more than small frames.
+            to_rgb = VideoReformatter()
+            pixels = [to_rgb.reformat(frame, format="rgb24", threads=1).to_ndarray() for frame in frames]
     except (av.error.FFmpegError, IndexError, OSError) as error:
         raise MediaError(f"the clip cannot be decoded: {error}", reason="truncated") from error
     if not frames:
         raise MediaError("the clip has no frames", reason="no_frames")
-    if max_frames is not None and len(frames) > max_frames:
-        frames = [frames[i] for i in np.linspace(0, len(frames) - 1, max_frames).round().astype(int)]
-    return np.stack([pixels for pixels, _ in frames]), [time for _, time in frames]
+    return np.stack(pixels), [float(frame.time or 0.0) for frame in frames]
