@@ -41,11 +41,15 @@ _COUNTS = {1: "a", 2: "two", 3: "three", 4: "four"}
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """Frames uint8 [T, 32, 32, 3] (4 of a clip's 8), the facts of each, and the seen motion ("" for images)."""
+    """Frames uint8 [T, 32, 32, 3] (4 of a clip's 8), the facts of each, and the seen motion ("" for images).
+
+    `damaged` says whether its parts were exchanged and it shows other objects since; None where that is not asked.
+    """
 
     pixels: Pixels
     facts: tuple[Facts, ...]
     motion: str
+    damaged: bool | None = None
 
     def matches(self, spec: PromptSpec) -> bool:
         """True where it shows what the prompt names, in most frames of a clip, and moves so."""
@@ -162,6 +166,19 @@ def see(frames: Pixels) -> Picture:
     return Picture(kept, facts, _motion(facts))
 
 
+def parted(picture: Picture, rng: np.random.Generator) -> Picture:
+    """Half the time cut along a random line across or down, and its parts exchanged."""
+    if rng.random() < 0.5:
+        return replace(picture, damaged=False)
+    axis = int(rng.integers(1, 3))
+    cut = see(np.roll(picture.pixels, int(rng.integers(6, picture.pixels.shape[axis] - 5)), axis))
+    return replace(cut, damaged=_objects(cut) != _objects(picture))
+
+
+def _objects(picture: Picture) -> list[list[tuple[str, str]]]:
+    return [sorted((item.colour, item.shape) for item in facts.objects) for facts in picture.facts]
+
+
 def background(facts: Facts) -> str:
     """Tint in a word."""
     return "warm" if facts.warmth > 0.62 else "cool" if facts.warmth < 0.38 else "neutral"
@@ -188,9 +205,12 @@ def caption(picture: Picture) -> str:
     return f"{' and '.join(phrases) or 'nothing'} .{moves} background {background(middle)} . {state(middle)}"
 
 
-def chunk(seed: int, number: int, prompts: int, clips: bool, sample: Sampler | None
+def chunk(seed: int, number: int, prompts: int, clips: bool, sample: Sampler | None, part: bool = False
           ) -> list[tuple[PromptSpec, list[Picture]]]:
-    """`prompts` prompts with four tries each: renders and near misses with damage, or a generator's samples."""
+    """`prompts` prompts with four tries each: renders and near misses with damage, or a generator's samples.
+
+    `part` exchanges the parts of some.
+    """
     rng = np.random.default_rng((seed, number, int(clips)))
     specs = [draw_spec(clips, rng) for _ in range(prompts)]
     if sample is not None:
@@ -201,4 +221,5 @@ def chunk(seed: int, number: int, prompts: int, clips: bool, sample: Sampler | N
         wanted = [spec if rng.random() < 0.5 else near_miss(spec, rng) for spec in specs for _ in range(TRIES)]
         frames = np.stack([damage(render(draw_scene(spec, rng)), rng) for spec in wanted])
     pictures = [see(_shifted(item, rng) if clips else item) for item in frames]
+    pictures = [parted(picture, rng) for picture in pictures] if part else pictures
     return [(spec, pictures[TRIES * index:TRIES * (index + 1)]) for index, spec in enumerate(specs)]

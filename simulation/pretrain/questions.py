@@ -81,11 +81,19 @@ def _motion(picture: Picture, rng: np.random.Generator) -> Question:
     return ("staying still" if name == "still" else f"moving {name}"), true
 
 
+def _damage(picture: Picture, rng: np.random.Generator) -> Question:
+    return "damaged", bool(picture.damaged)
+
+
 def ask_word(picture: Picture, rng: np.random.Generator) -> Question:
-    """A question on single objects, their number, the background or damage, and its answer; half on a clip's motion."""
+    """A question on single objects, their number, the background or damage, and its answer; half on a clip's motion.
+
+    Where pictures may have been parted, a third are about that.
+    """
     kinds: list[Callable[[Picture, np.random.Generator], Question]] = [_colour, _shape, _object, _object, _number]
     kinds += [_look, _size]
     kinds += len(kinds) * [_motion] if picture.motion else []
+    kinds += len(kinds) // 2 * [_damage] if picture.damaged is not None else []
     return kinds[int(rng.integers(len(kinds)))](picture, rng)
 
 

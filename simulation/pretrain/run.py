@@ -1,7 +1,9 @@
 """One training loop for every committed model: resumable, seeded, with a card and a 20-step trace.
 
 State goes to a checkpoint every `CHECKPOINT_STEPS`; the same command goes on where it stopped. Each step's data come
-from a generator seeded by (model seed, step), so a resumed run sees what an undisturbed one would have seen.
+from a generator seeded by (model seed, step), so a resumed run sees what an undisturbed one would have seen. A recipe
+may have a second cycle: the average of the first's weights learns on with a new optimiser (warm restart, Loshchilov &
+Hutter, arXiv 1608.03983).
 """
 
 from __future__ import annotations
@@ -36,14 +38,24 @@ class Recipe:
     average: float = 0.0
     half: bool = False
     """Train under bfloat16 autocast: the products of a wide model cost half as much. Its trace stays in float32."""
+    second_cycle: int = 0
+    """Steps of the second cycle, at a third of the learning rate."""
+
+    @property
+    def last(self) -> int:
+        """Steps of both cycles."""
+        return self.steps + self.second_cycle
 
 
 def _rate(recipe: Recipe, step: int) -> float:
-    """Linear warm-up, then cosine to a twentieth."""
-    if step < recipe.warmup_steps:
-        return recipe.learning_rate * (step + 1) / recipe.warmup_steps
-    share = (step - recipe.warmup_steps) / max(1, recipe.steps - recipe.warmup_steps)
-    return recipe.learning_rate * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(share, 1.0))))
+    """Linear warm-up, then cosine to a twentieth, in each cycle."""
+    first = step < recipe.steps
+    at, steps = (step, recipe.steps) if first else (step - recipe.steps, recipe.second_cycle)
+    peak = recipe.learning_rate if first else recipe.learning_rate / 3
+    if at < recipe.warmup_steps:
+        return peak * (at + 1) / recipe.warmup_steps
+    share = (at - recipe.warmup_steps) / max(1, steps - recipe.warmup_steps)
+    return peak * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(share, 1.0))))
 
 
 def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
@@ -92,10 +104,13 @@ def train(recipe: Recipe, state_folder: Path, log: Callable[[str], None] = print
         averaged, first, seconds = state["averaged"], state["step"], state["seconds"]
     losses: list[float] = []
     started = time.perf_counter()
-    for step in range(first, recipe.steps):
+    for step in range(first, recipe.last):
+        if step == recipe.steps:
+            model.load_state_dict(averaged)
+            optimizer = _optimizer(model, recipe)
         losses.append(_step(model, optimizer, recipe, step, recipe.half))
         _update_average(averaged, model, min(recipe.average, (1 + step) / (10 + step)))
-        if (step + 1) % CHECKPOINT_STEPS == 0 or step + 1 == recipe.steps:
+        if (step + 1) % CHECKPOINT_STEPS == 0 or step + 1 == recipe.last:
             total = seconds + time.perf_counter() - started
             _save_state(
                 path,
@@ -108,7 +123,7 @@ def train(recipe: Recipe, state_folder: Path, log: Callable[[str], None] = print
                 },
             )
             log(
-                f"{recipe.name} step {step + 1}/{recipe.steps} loss {sum(losses) / len(losses):.4f} "
+                f"{recipe.name} step {step + 1}/{recipe.last} loss {sum(losses) / len(losses):.4f} "
                 f"{total / 60:.1f} min"
             )
             losses = []
@@ -117,7 +132,7 @@ def train(recipe: Recipe, state_folder: Path, log: Callable[[str], None] = print
     return model, {
         "name": recipe.name,
         "seed": recipe.seed,
-        "steps": recipe.steps,
+        "steps": recipe.last,
         "minutes": round(total / 60, 1),
         "parameters": sum(p.numel() for p in model.parameters()),
         "device": f"cpu, {torch.get_num_threads()} thread, {'bfloat16 autocast' if recipe.half else 'float32'}",

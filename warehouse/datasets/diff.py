@@ -36,7 +36,8 @@ WHERE ({{a}}) OR ({{b}})
 """
 _MERGED = f"""
 SELECT s.*, {", ".join("f." + f for f in _OF_PREFERENCE)} FROM stored s LEFT JOIN (
-    SELECT * FROM preferences SEMI JOIN stored USING (preference_id)) f USING (preference_id)
+    SELECT * FROM preferences SEMI JOIN stored USING (preference_id) WHERE {{merging}}) f
+    USING (preference_id)
 """
 _SHOWN = "sample_key, split, pair_id, dimension, task, p_a, preference_id"
 
@@ -64,12 +65,15 @@ class _Compared:
         sql = f"SELECT sample_key FROM differing WHERE how = '{how}' ORDER BY sample_key LIMIT {limit}"
         return [key for (key,) in self._scratch.run(sql)]
 
-    def fields(self, keys: list[str]) -> tuple[dict[str, int], dict[str, dict[str, list[str | None]]]]:
-        """Changed samples by field, of all; and of these keys each changed field's [old, new]."""
+    def fields(self, keys: list[str], merging: str) -> tuple[dict[str, int], dict[str, dict[str, list[str | None]]]]:
+        """Changed samples by field, of all; and of these keys each changed field's [old, new].
+
+        `merging` is true for the preferences of both versions.
+        """
         if not self.counts["changed"]:
             return {}, {}
         self._scratch.table("stored", _STORED.format(**self._both))
-        self._scratch.table("merged", _MERGED)
+        self._scratch.table("merged", _MERGED.format(merging=merging))
         pairs = ", ".join(f"[o.{name}::VARCHAR, n.{name}::VARCHAR]" for name in FIELDS)
         sides = "merged o JOIN merged n ON o.sample_key = n.sample_key AND o.old AND NOT n.old"
         differs = ", ".join(f"count(*) FILTER (o.{name} IS DISTINCT FROM n.{name})" for name in FIELDS)
@@ -83,10 +87,20 @@ class _Compared:
         return {name: int(n) for name, n in total.items() if n}, rows
 
 
-def _some(warehouse: Warehouse, table: str, columns: str, key: str, ids: Iterable[str | None]) -> dict[str, Row]:
+def _merging(warehouse: Warehouse, *versions: Row) -> str:
+    """SQL that is true for the preferences of these versions: what other consensus runs merged need not be read."""
+    recipes = ", ".join(literal(version["recipe_id"]) for version in versions)
+    bodies = warehouse.rows(f"SELECT body_json FROM recipes WHERE recipe_id IN ({recipes})")
+    runs = sorted({run for row in bodies for run in json.loads(row["body_json"])["consensus_ids"]})
+    return f"consensus_id IN ({', '.join(map(literal, runs))})"
+
+
+def _some(warehouse: Warehouse, table: str, columns: str, key: str, ids: Iterable[str | None], where: str = "true"
+          ) -> dict[str, Row]:
     """Rows of a table by their ids, which stand in the query: the scan passes over all other rows' columns."""
     listed = ", ".join(sorted({literal(name) for name in ids if name}))
-    rows = warehouse.rows(f"SELECT {key}, {columns} FROM {table} WHERE {key} IN ({listed})") if listed else []
+    sql = f"SELECT {key}, {columns} FROM {table} WHERE {where} AND {key} IN ({listed})"
+    rows = warehouse.rows(sql) if listed else []
     return {row[key]: row for row in rows}
 
 
@@ -99,9 +113,10 @@ def _samples(warehouse: Warehouse, version: Row, keys: list[str]) -> list[Row]:
     )
 
 
-def _describe(warehouse: Warehouse, rows: list[Row]) -> None:
+def _describe(warehouse: Warehouse, rows: list[Row], merging: str) -> None:
     """Add to samples what is shown of them: votes, prompt, generators and media."""
-    merged = _some(warehouse, "preferences", "n_votes", "preference_id", (row["preference_id"] for row in rows))
+    voted = (row["preference_id"] for row in rows)
+    merged = _some(warehouse, "preferences", "n_votes", "preference_id", voted, merging)
     asked = (row["pair_id"] for row in rows)
     pairs = _some(warehouse, "pairs", "prompt_id, candidate_a, candidate_b", "pair_id", asked)
     prompts = _some(warehouse, "prompts", "text", "prompt_id", (pair["prompt_id"] for pair in pairs.values()))
@@ -127,13 +142,14 @@ def diff(warehouse: Warehouse, first: str, second: str, limit: int = 20) -> dict
     if limit < 0:
         raise InvalidInputError(f"limit must be at least 0, got {limit}")
     a, b = find_version(warehouse, first), find_version(warehouse, second)
+    merging = _merging(warehouse, a, b)
     with warehouse.scratch() as scratch:
         compared = _Compared(scratch, a, b)
         keys = {how: compared.keys(how, limit) for how in ("added", "removed", "changed")}
-        fields, changes = compared.fields(keys["changed"])
+        fields, changes = compared.fields(keys["changed"], merging)
     later = _samples(warehouse, b, [*keys["added"], *keys["changed"]])
     removed = _samples(warehouse, a, keys["removed"])
-    _describe(warehouse, [*later, *removed])
+    _describe(warehouse, [*later, *removed], merging)
     return {
         "a": f"{a['name']}@{a['version']}",
         "b": f"{b['name']}@{b['version']}",

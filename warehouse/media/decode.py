@@ -47,7 +47,7 @@ def decode_frames(data: bytes, max_frames: int | None = None) -> tuple[NDArray[n
             frames = list(container.decode(stream))
             if max_frames is not None and len(frames) > max_frames:
                 frames = [frames[i] for i in np.linspace(0, len(frames) - 1, max_frames).round().astype(int)]
-            # One for the clip, in this thread: to_ndarray() makes a new one a frame, which costs more than small frames.
+            # One for the clip, in this thread: to_ndarray() makes one a frame, which costs more than small frames do.
             to_rgb = VideoReformatter()
             pixels = [to_rgb.reformat(frame, format="rgb24", threads=1).to_ndarray() for frame in frames]
     except (av.error.FFmpegError, IndexError, OSError) as error:
