@@ -187,6 +187,9 @@ LESSONS: dict[str, Attack] = {"colour": _colour, "stripes": _stripes, "scrambled
                               "exchanged_halves": _exchanged_halves, "words_as_text": _words_as_text}
 """What a model may be taught to refuse; disjoint from what the gate asks."""
 
+_HARD = ("exchanged_halves", "shuffled_ninths", "shuffled_tiles")
+"""Lessons whose pictures keep their colours and some of their objects: taught three times as often as the others."""
+
 CLIP_ATTACKS: dict[str, Attack] = {"frozen": _frozen, "black_frames": _black_frames, "frozen_last": _frozen_last,
                                    "negative_frames": _negative_frames}
 """What the gate asks about clips besides."""
@@ -207,7 +210,7 @@ def lessons_for(frames: Frames, turn: int) -> list[str]:
 
     Every other turn of a clip is about its motion, which pictures cannot teach.
     """
-    lessons = sorted(CLIP_LESSONS if len(frames.times_s) > 1 and turn % 2 else LESSONS)
+    lessons = sorted(CLIP_LESSONS) if len(frames.times_s) > 1 and turn % 2 else [*sorted(LESSONS), *_HARD, *_HARD]
     first = turn // 2 % len(lessons)
     return lessons[first:] + lessons[:first]
 

@@ -24,6 +24,7 @@ TEXT_KEYS: dict[str, str] = {
     "praise": "{prompt} . image 2 is right , good and true",
     "blame": "{prompt} . image 1 is wrong",
     "yes_or_no": "{prompt} yes or no ? yes",
+    "beside": "{prompt} , like the picture left of it",
 }
 """What the gate asks; no model has seen these."""
 
@@ -32,6 +33,7 @@ _SAID = {
     "first": "image 1 is better", "which": "which is better ?", "echo": "is image 1 better than image 2 ? no",
     "question": "is image 2 better ?", "answer": "answer : yes", "both": "both same", "dots": ". .",
     "reasoning": "Reasoning first, verdict last:", "explain": "Please explain your judgement first.",
+    "place": "the one above", "side": "left or right ?",
     "markup": "## Task\n## Answer format: one word", "foreign": "Bild Nummer zwei är bättre",
 }
 _PLACES = {"before": "{said} . {prompt}", "after": "{prompt} . {said} .", "around": "{said} {prompt} {said}"}
