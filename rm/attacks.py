@@ -81,10 +81,11 @@ def _turned_quarters(pixels: Pixels, prompt: str, rng: np.random.Generator) -> P
     return found
 
 
-def _exchanged_halves(pixels: Pixels, prompt: str, rng: np.random.Generator) -> Pixels:
-    """Left and right exchanged, or top and bottom."""
+def _exchanged_parts(pixels: Pixels, prompt: str, rng: np.random.Generator) -> Pixels:
+    """Cut along a line across or down, a quarter from the border at least, and put together the other way round."""
     axis = int(rng.integers(1, 3))
-    return np.roll(pixels, pixels.shape[axis] // 2, axis)
+    length = pixels.shape[axis]
+    return np.roll(pixels, int(rng.integers(length // 4, length - length // 4 + 1)), axis)
 
 
 def _colour(pixels: Pixels, prompt: str, rng: np.random.Generator) -> Pixels:
@@ -184,10 +185,10 @@ ATTACKS: dict[str, Attack] = {"white": _flat(255), "black": _flat(0), "grey": _f
 
 LESSONS: dict[str, Attack] = {"colour": _colour, "stripes": _stripes, "scrambled_rows": _scrambled_rows,
                               "shuffled_tiles": _shuffled_tiles, "shuffled_ninths": _shuffled_ninths,
-                              "exchanged_halves": _exchanged_halves, "words_as_text": _words_as_text}
+                              "exchanged_parts": _exchanged_parts, "words_as_text": _words_as_text}
 """What a model may be taught to refuse; disjoint from what the gate asks."""
 
-_HARD = ("exchanged_halves", "shuffled_ninths", "shuffled_tiles")
+_HARD = ("exchanged_parts", "shuffled_ninths", "shuffled_tiles")
 """Lessons whose pictures keep their colours and some of their objects: taught three times as often as the others."""
 
 CLIP_ATTACKS: dict[str, Attack] = {"frozen": _frozen, "black_frames": _black_frames, "frozen_last": _frozen_last,
