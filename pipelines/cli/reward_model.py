@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipelines.cli import benchmark, evaluate, gate, serve
 from pipelines.cli.options import DEFAULT_WAREHOUSE, Json, WarehouseUrl, stage_command
+
+if TYPE_CHECKING:
+    from rm.context import Frames
 
 app = typer.Typer(no_args_is_help=True)
 app.command()(serve.serve)
@@ -46,6 +49,19 @@ for _name, (_stage, _about) in {
     app.command(_name)(stage_command(_stage, _about))
 
 
+def _frames(path: Path, max_frames: int) -> Frames:
+    """A file as the model is shown it."""
+    from rm.reward_model import frames_of
+    from warehouse.errors import MediaError, NotFoundError
+
+    if not path.is_file():
+        raise NotFoundError(f"no file {path}")
+    try:
+        return frames_of(path.read_bytes(), max_frames)
+    except MediaError as error:
+        raise MediaError(error.message, reason=error.reason, where=str(path)) from error
+
+
 @app.command()
 def score(
     model: str,
@@ -59,16 +75,12 @@ def score(
 ) -> None:
     """P("yes") that CANDIDATE beats REFERENCE. Example: rewarddance rm score MODEL "a red circle" a.png b.png"""
     from pipelines.cli.output import emit
-    from rm.reward_model import PairItem, frames_of, load_reward_model
+    from rm.reward_model import PairItem, load_reward_model
     from warehouse import open_warehouse
-    from warehouse.errors import NotFoundError
 
-    for path in (reference, candidate):
-        if not path.is_file():
-            raise NotFoundError(f"no file {path}")
     with open_warehouse(warehouse) as opened:
         loaded = load_reward_model(opened, model)
-        first, second = (frames_of(path.read_bytes(), 8) for path in (reference, candidate))
+        first, second = (_frames(path, loaded.max_frames) for path in (reference, candidate))
         item = PairItem(prompt=prompt, reference=first, candidate=second, task=task, dimension=dimension)
         value = float(loaded.score_pairs([item])[0])
     emit({"reward": value, "model": model, "task": task, "dimension": dimension}, json)

@@ -123,7 +123,9 @@ class Family(ABC):
         Raises CorruptDataError that names a weight which is missing, of another shape, NaN or infinite.
         """
         from transformers import AutoModelForImageTextToText
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         loader: Any = AutoModelForImageTextToText
         try:
             model, info = loader.from_pretrained(path, dtype=torch.float32, output_loading_info=True)
