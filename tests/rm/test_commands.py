@@ -32,8 +32,8 @@ def test_score_says_what_the_model_says_of_the_frames_it_was_trained_on(trained:
 
     result = CliRunner().invoke(app, ["score", model_id, "a red circle", dark, bright, *options])
     loaded = load_reward_model(place.warehouse, model_id)
-    shown = [frames_of(Path(path).read_bytes(), loaded.max_frames) for path in (dark, bright)]
-    wanted = loaded.score_pairs([PairItem("a red circle", *shown, "t2v", "overall")])[0]
+    first, second = (frames_of(Path(path).read_bytes(), loaded.max_frames) for path in (dark, bright))
+    wanted = loaded.score_pairs([PairItem("a red circle", first, second, "t2v", "overall")])[0]
     assert json.loads(result.stdout)["reward"] == pytest.approx(float(wanted), abs=1e-6)
 
     for path, error in ((words, MediaError), (gone, NotFoundError)):
