@@ -92,7 +92,7 @@ def _merging(warehouse: Warehouse, *versions: Row) -> str:
     recipes = ", ".join(literal(version["recipe_id"]) for version in versions)
     bodies = warehouse.rows(f"SELECT body_json FROM recipes WHERE recipe_id IN ({recipes})")
     runs = sorted({run for row in bodies for run in json.loads(row["body_json"])["consensus_ids"]})
-    return f"consensus_id IN ({', '.join(map(literal, runs))})"
+    return f"consensus_id IN ({', '.join(map(literal, runs)) or 'NULL'})"
 
 
 def _some(warehouse: Warehouse, table: str, columns: str, key: str, ids: Iterable[str | None], where: str = "true"
