@@ -74,12 +74,12 @@ def _step(model: nn.Module, optimizer: torch.optim.AdamW, recipe: Recipe, step: 
     return float(loss.detach())
 
 
-def trace(recipe: Recipe) -> list[float]:
-    """Losses of the first 20 steps from a fresh start, on one CPU thread in float32."""
+def trace(recipe: Recipe, steps: int = TRACE_STEPS) -> list[float]:
+    """Losses of the first steps from a fresh start, on one CPU thread in float32."""
     torch.manual_seed(recipe.seed)
     model = recipe.build()
     optimizer = _optimizer(model, recipe)
-    return [_step(model, optimizer, recipe, step) for step in range(TRACE_STEPS)]
+    return [_step(model, optimizer, recipe, step) for step in range(steps)]
 
 
 def _save_state(path: Path, state: dict[str, Any]) -> None:
