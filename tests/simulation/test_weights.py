@@ -1,4 +1,4 @@
-"""The committed weights: the beginning of each card's trace can be trained again; two cycles of training go on exactly."""
+"""The committed weights: the beginning of each trace is trained again; two cycles of training go on exactly."""
 
 from __future__ import annotations
 
