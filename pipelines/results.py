@@ -43,7 +43,8 @@ def _made(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
                  f"{counts['candidates']['clips']} clips"),
         ("voted on", f"{counts['pairs']} pairs, {counts['votes']} votes, {counts['rejects']} rejects"),
         ("agreement of raters (alpha)",
-         ", ".join(f"{key.replace('_', ' ')} {number(value)}" for key, value in alpha.items())),
+         ", ".join(f"{key.replace('_', ' ')} {number(value)}" for key, value in alpha.items() if value is not None)
+         or ("no pair has two votes" if alpha else "")),
         ("dataset", f"{dataset['name']}@{dataset['version']}, {samples} samples, {dataset['hash'][:12]}"
                     if dataset["hash"] else ""),
     ]
@@ -95,13 +96,11 @@ def next_commands(summary: Mapping[str, Any]) -> list[str]:
     if dataset["name"]:
         commands.insert(0, f"{call} dataset show {dataset['name']}@{dataset['version']} {place}")
     if summary["simulated"]:
-        commands.append(f"{call} run configs/real_media.yaml --out {_near(str(_beside(summary)))}")
+        # A run on real media that lies here is what this run's report opens with, once it is made again.
+        out = Path(summary["warehouse"]).parent
+        run = f"{call} run configs/real_media.yaml --out {_near(str(out.parent / 'real_media'))}"
+        commands.append(f"{run} && {call} report {_near(str(out))}")
     return commands
-
-
-def _beside(summary: Mapping[str, Any]) -> Path:
-    """Where a run on real media must lie for this run's report to open with it."""
-    return Path(summary["warehouse"]).parent.parent / "real_media"
 
 
 def print_results(summary: Mapping[str, Any]) -> None:

@@ -43,7 +43,14 @@ def test_shares_are_shown_in_percent_with_their_interval() -> None:
 def test_next_commands_carry_the_warehouse_and_the_place_of_the_real_run() -> None:
     *commands, real = next_commands(filled())
     assert all("--warehouse /far/demo/warehouse" in command for command in commands)
-    assert real.endswith("run configs/real_media.yaml --out /far/real_media")
+    run, report = real.split(" && ")
+    assert run.endswith("run configs/real_media.yaml --out /far/real_media") and report.endswith("report /far/demo")
+
+
+def test_raters_who_never_judged_the_same_pair_have_no_agreement() -> None:
+    document = filled()
+    document["agreement"]["alpha"] = {"overall": None, "motion_quality": None}
+    assert dict(result_rows(document))["agreement of raters (alpha)"] == "no pair has two votes"
 
 
 def test_a_command_can_be_pasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
