@@ -1,8 +1,8 @@
 """What `make test` runs: groups of checks in two lanes, side by side, each group with its time budget.
 
 Every group runs, also after one has failed; each line of output begins with its group. A group that fails makes the
-exit code 1, and the last lines name what failed in it. A group over its budget is reported, not failed: machines
-differ. `python .ci/groups.py NAME ...` runs only the named groups.
+exit code 1, and the last lines name what failed in it and what was skipped. A group over its budget is reported, not
+failed: machines differ. `python .ci/groups.py NAME ...` runs only the named groups.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ GROUPS = {name: group for lane in LANES for name, group in lane.items()}
 BROKEN = ("FAILED ", "ERROR ", "Found ")  # how pytest's summary, ruff and mypy begin the lines that count failures
 _printing = threading.Lock()
 _broken: list[str] = []
+_skipped: list[str] = []
 
 
 def _say(name: str, line: str) -> None:
@@ -65,8 +66,9 @@ def _run(name: str, command: list[str]) -> bool:
         assert process.stdout is not None
         for line in process.stdout:
             _say(name, line)
-            if line.startswith(BROKEN):
-                _broken.append(f"   {name}: {line.rstrip()[:400]}")
+            for kept, begins in ((_broken, BROKEN), (_skipped, "SKIPPED ")):
+                if line.startswith(begins):
+                    kept.append(f"   {name}: {line.rstrip()[:400]}")
     return process.returncode == 0
 
 
@@ -101,6 +103,7 @@ def main(names: list[str]) -> int:
     total = time.monotonic() - started
     print(f"   {'all':<16} {total:6.0f} s of {TOTAL_S:3} s{' (over its budget)' if total > TOTAL_S else ''}")
     print("\n".join(_broken) if _broken else "   nothing failed")
+    print("\n".join(_skipped) if _skipped else "   nothing was skipped")
     return 0 if all(ok for _, ok in taken.values()) else 1
 
 

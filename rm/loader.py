@@ -8,6 +8,7 @@ that later epochs do not decode again.
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from itertools import count
@@ -167,4 +168,6 @@ def training_loader(examples: PairExamples, plan: BatchPlan, family: Family) -> 
     """A StatefulDataLoader whose state_dict resumes at the exact batch; its own generator leaves torch's alone."""
     from torchdata.stateful_dataloader import StatefulDataLoader
 
+    # torchdata 0.11 asks torch for something that torch has given up, and says so to whoever trains.
+    warnings.filterwarnings("ignore", "'set_vital' is deprecated", UserWarning)
     return StatefulDataLoader(examples, batch_sampler=plan, collate_fn=Collate(family), generator=torch.Generator())

@@ -100,9 +100,6 @@ def read_card(folder: Path) -> ModelCard:
 
 def save_model(model: Any, base: Path, card: ModelCard, extra: dict[str, str], target: Path) -> None:
     """Write a whole checkpoint under a temporary name and rename it; `extra` are further text files by name."""
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     part = target.with_name(f".part-{target.name}")
     shutil.rmtree(part, ignore_errors=True)
     head = model.__dict__["_modules"].pop("reward_head", None)

@@ -43,13 +43,13 @@ _COUNTS = {1: "a", 2: "two", 3: "three", 4: "four"}
 class Picture:
     """Frames uint8 [T, 32, 32, 3] (4 of a clip's 8), the facts of each, and the seen motion ("" for images).
 
-    `damaged` says whether its parts were exchanged and it shows other objects since; None where that is not asked.
+    `broken` says whether its parts were exchanged and it shows other objects since; None where that is not asked.
     """
 
     pixels: Pixels
     facts: tuple[Facts, ...]
     motion: str
-    damaged: bool | None = None
+    broken: bool | None = None
 
     def matches(self, spec: PromptSpec) -> bool:
         """True where it shows what the prompt names, in most frames of a clip, and moves so."""
@@ -169,10 +169,10 @@ def see(frames: Pixels) -> Picture:
 def parted(picture: Picture, rng: np.random.Generator) -> Picture:
     """Half the time cut along a random line across or down, and its parts exchanged."""
     if rng.random() < 0.5:
-        return replace(picture, damaged=False)
+        return replace(picture, broken=False)
     axis = int(rng.integers(1, 3))
     cut = see(np.roll(picture.pixels, int(rng.integers(6, picture.pixels.shape[axis] - 5)), axis))
-    return replace(cut, damaged=_objects(cut) != _objects(picture))
+    return replace(cut, broken=_objects(cut) != _objects(picture))
 
 
 def _objects(picture: Picture) -> list[list[tuple[str, str]]]:

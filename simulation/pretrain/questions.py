@@ -81,8 +81,8 @@ def _motion(picture: Picture, rng: np.random.Generator) -> Question:
     return ("staying still" if name == "still" else f"moving {name}"), true
 
 
-def _damage(picture: Picture, rng: np.random.Generator) -> Question:
-    return "damaged", bool(picture.damaged)
+def _broken(picture: Picture, rng: np.random.Generator) -> Question:
+    return "damaged", bool(picture.broken)
 
 
 def ask_word(picture: Picture, rng: np.random.Generator) -> Question:
@@ -93,7 +93,7 @@ def ask_word(picture: Picture, rng: np.random.Generator) -> Question:
     kinds: list[Callable[[Picture, np.random.Generator], Question]] = [_colour, _shape, _object, _object, _number]
     kinds += [_look, _size]
     kinds += len(kinds) * [_motion] if picture.motion else []
-    kinds += len(kinds) // 2 * [_damage] if picture.damaged is not None else []
+    kinds += len(kinds) // 2 * [_broken] if picture.broken is not None else []
     return kinds[int(rng.integers(len(kinds)))](picture, rng)
 
 

@@ -95,12 +95,10 @@ def _merging(warehouse: Warehouse, *versions: Row) -> str:
     return f"consensus_id IN ({', '.join(map(literal, runs)) or 'NULL'})"
 
 
-def _some(warehouse: Warehouse, table: str, columns: str, key: str, ids: Iterable[str | None], where: str = "true"
-          ) -> dict[str, Row]:
+def _some(warehouse: Warehouse, table: str, columns: str, key: str, ids: Iterable[str | None]) -> dict[str, Row]:
     """Rows of a table by their ids, which stand in the query: the scan passes over all other rows' columns."""
     listed = ", ".join(sorted({literal(name) for name in ids if name}))
-    sql = f"SELECT {key}, {columns} FROM {table} WHERE {where} AND {key} IN ({listed})"
-    rows = warehouse.rows(sql) if listed else []
+    rows = warehouse.rows(f"SELECT {key}, {columns} FROM {table} WHERE {key} IN ({listed})") if listed else []
     return {row[key]: row for row in rows}
 
 
@@ -116,7 +114,7 @@ def _samples(warehouse: Warehouse, version: Row, keys: list[str]) -> list[Row]:
 def _describe(warehouse: Warehouse, rows: list[Row], merging: str) -> None:
     """Add to samples what is shown of them: votes, prompt, generators and media."""
     voted = (row["preference_id"] for row in rows)
-    merged = _some(warehouse, "preferences", "n_votes", "preference_id", voted, merging)
+    merged = _some(warehouse, f"(FROM preferences WHERE {merging})", "n_votes", "preference_id", voted)
     asked = (row["pair_id"] for row in rows)
     pairs = _some(warehouse, "pairs", "prompt_id, candidate_a, candidate_b", "pair_id", asked)
     prompts = _some(warehouse, "prompts", "text", "prompt_id", (pair["prompt_id"] for pair in pairs.values()))
